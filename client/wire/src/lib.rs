@@ -1,1 +1,4 @@
 //! Under construction.
+
+pub mod compression;
+pub mod records;

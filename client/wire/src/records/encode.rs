@@ -1,0 +1,176 @@
+//! Records into the body of a batch.
+
+use std::fmt;
+
+use super::BatchHeader;
+use super::varint::{self, Scratch};
+
+/// A body never grows beyond this: compressed or not, a batch's length then fits its field.
+const MAX_BODY: usize = 1 << 30;
+
+/// Encodes records into the body of one batch, straight into the caller's buffer.
+///
+/// ```
+/// use ottla_wire::records::{BodyCrc, BodyEncoder};
+///
+/// let mut encoder = BodyEncoder::new(1_700_000_000_000);
+/// let mut body = Vec::new();
+/// encoder.push(&mut body, 1_700_000_000_000, Some(b"user-7"), Some(b"tea"), [].into_iter())?;
+/// let batch = [&encoder.header().encode(&BodyCrc::of(&body)), body.as_slice()].concat();
+/// assert_eq!(batch.len(), 61 + 16);
+/// # Ok::<(), ottla_wire::records::RecordTooLarge>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct BodyEncoder {
+    base_timestamp: i64,
+    max_timestamp: i64,
+    count: i32,
+    size: usize,
+}
+
+/// A record for which the batch, or any batch, has no room: its body would be over 1 GiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordTooLarge;
+
+impl BodyEncoder {
+    /// Starts a body whose timestamps are relative to `base_timestamp`: by custom its first record's.
+    #[must_use]
+    pub fn new(base_timestamp: i64) -> Self {
+        Self { base_timestamp, max_timestamp: -1, count: 0, size: 0 }
+    }
+
+    /// How many records were pushed.
+    #[must_use]
+    pub fn count(&self) -> i32 {
+        self.count
+    }
+
+    /// How many bytes were appended.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// What the timestamps are relative to.
+    #[must_use]
+    pub fn base_timestamp(&self) -> i64 {
+        self.base_timestamp
+    }
+
+    /// The largest timestamp pushed, or -1.
+    #[must_use]
+    pub fn max_timestamp(&self) -> i64 {
+        self.max_timestamp
+    }
+
+    /// The header for what was pushed; compression, producer and flags are the caller's to set.
+    #[must_use]
+    pub fn header(&self) -> BatchHeader {
+        BatchHeader {
+            last_offset_delta: (self.count - 1).max(0),
+            base_timestamp: self.base_timestamp,
+            max_timestamp: self.max_timestamp,
+            count: self.count,
+            ..BatchHeader::default()
+        }
+    }
+
+    /// The bytes that [`push`](Self::push) would append for this record: exact, its length prefix included.
+    #[must_use]
+    pub fn size_of<'h>(
+        &self,
+        timestamp: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: impl Iterator<Item = (&'h [u8], Option<&'h [u8]>)>,
+    ) -> usize {
+        let (length, _) = self.measure(timestamp, key, value, headers);
+        // Beyond an i32 the record is refused anyway; its prefix counts as the longest.
+        length.saturating_add(varint::len_i32(i32::try_from(length).unwrap_or(i32::MAX)))
+    }
+
+    /// Appends a record to `out`, and returns how many bytes that were.
+    ///
+    /// The payload is copied once. `out` grows at most once, and only if its spare capacity is less than
+    /// [`size_of`](Self::size_of). Headers are `(key, value)` in the order they shall have; a `None` value is null.
+    ///
+    /// # Errors
+    /// [`RecordTooLarge`] if the body would be over 1 GiB; `out` and the encoder are then as before.
+    pub fn push<'h>(
+        &mut self,
+        out: &mut Vec<u8>,
+        timestamp: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: impl Iterator<Item = (&'h [u8], Option<&'h [u8]>)> + Clone,
+    ) -> Result<usize, RecordTooLarge> {
+        let (length, header_count) = self.measure(timestamp, key, value, headers.clone());
+        if length > MAX_BODY.saturating_sub(self.size) {
+            return Err(RecordTooLarge);
+        }
+        let size = varint::len_i32(length as i32) + length;
+        out.reserve(size);
+
+        let mut start = Scratch::new();
+        start.i32(length as i32);
+        start.byte(0); // attributes: none are defined
+        start.i64(timestamp.wrapping_sub(self.base_timestamp));
+        start.i32(self.count);
+        append(out, start, key);
+        append(out, Scratch::new(), value);
+        let mut end = Scratch::new();
+        end.i32(header_count);
+        end.append_to(out);
+        for (key, value) in headers {
+            append(out, Scratch::new(), Some(key));
+            append(out, Scratch::new(), value);
+        }
+
+        self.max_timestamp = self.max_timestamp.max(timestamp);
+        self.count += 1;
+        self.size += size;
+        Ok(size)
+    }
+
+    /// The bytes after the length prefix, and the number of headers.
+    fn measure<'h>(
+        &self,
+        timestamp: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: impl Iterator<Item = (&'h [u8], Option<&'h [u8]>)>,
+    ) -> (usize, i32) {
+        let (mut sum, mut count) = (0usize, 0i32);
+        for (key, value) in headers {
+            // The same slice may stand in many headers, so that even a sum of lengths can overflow.
+            sum = sum.saturating_add(field_len(Some(key))).saturating_add(field_len(value));
+            count = count.saturating_add(1);
+        }
+        let length = 1
+            + varint::len_i64(timestamp.wrapping_sub(self.base_timestamp))
+            + varint::len_i32(self.count)
+            + varint::len_i32(count);
+        (length.saturating_add(field_len(key)).saturating_add(field_len(value)).saturating_add(sum), count)
+    }
+}
+
+impl fmt::Display for RecordTooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the batch would be over 1 GiB")
+    }
+}
+
+impl std::error::Error for RecordTooLarge {}
+
+/// Null is a length of -1, and no bytes.
+fn field_len(bytes: Option<&[u8]>) -> usize {
+    bytes.map_or(1, |bytes| varint::len_i32(i32::try_from(bytes.len()).unwrap_or(i32::MAX)).saturating_add(bytes.len()))
+}
+
+/// Appends what `before` holds, the length of `bytes` and `bytes`. They are under [`MAX_BODY`] long.
+#[inline]
+fn append(out: &mut Vec<u8>, mut before: Scratch, bytes: Option<&[u8]>) {
+    before.i32(bytes.map_or(-1, |bytes| bytes.len() as i32));
+    before.append_to(out);
+    out.extend_from_slice(bytes.unwrap_or_default());
+}

@@ -1,0 +1,165 @@
+//! Zig-zag variable-length integers, as records use them.
+//!
+//! Seven bits a byte, the lowest first; a set top bit says that another byte follows. An `i32` takes one to five
+//! bytes, an `i64` one to ten. Bits beyond the type's width in the last byte are dropped, as the Java client does.
+//!
+//! Source: <https://kafka.apache.org/protocol#protocol_types> (`VARINT`, `VARLONG`)
+
+/// The bytes that `value` takes.
+pub(super) const fn len_i32(value: i32) -> usize {
+    len_u64(zigzag_i32(value) as u64)
+}
+
+/// The bytes that `value` takes.
+pub(super) const fn len_i64(value: i64) -> usize {
+    len_u64(zigzag_i64(value))
+}
+
+/// Removes a value from the front of `bytes`; `None` if it is cut short or too long.
+pub(super) fn read_i32(bytes: &mut &[u8]) -> Option<i32> {
+    // One byte is the usual case: lengths under 64, deltas of a batch's first records, no headers.
+    if let Some((&first, rest)) = bytes.split_first()
+        && first < 0x80
+    {
+        *bytes = rest;
+        return Some((first >> 1) as i32 ^ -((first & 1) as i32));
+    }
+    let raw = read_raw::<5>(bytes)? as u32;
+    Some((raw >> 1) as i32 ^ -((raw & 1) as i32))
+}
+
+/// Removes a value from the front of `bytes`; `None` if it is cut short or too long.
+pub(super) fn read_i64(bytes: &mut &[u8]) -> Option<i64> {
+    let raw = read_raw::<10>(bytes)?;
+    Some((raw >> 1) as i64 ^ -((raw & 1) as i64))
+}
+
+fn read_raw<const MAX: usize>(bytes: &mut &[u8]) -> Option<u64> {
+    let mut raw = 0u64;
+    for (index, &byte) in bytes.iter().take(MAX).enumerate() {
+        raw |= u64::from(byte & 0x7f) << (7 * index);
+        if byte < 0x80 {
+            *bytes = &bytes[index + 1..];
+            return Some(raw);
+        }
+    }
+    None
+}
+
+const fn len_u64(raw: u64) -> usize {
+    // Bits in use (at least one), in groups of seven, rounded up: (bits + 6) / 7 without a division.
+    let bits = 64 - (raw | 1).leading_zeros() as usize;
+    (bits * 9 + 64) / 64
+}
+
+const fn zigzag_i32(value: i32) -> u32 {
+    ((value << 1) ^ (value >> 31)) as u32
+}
+
+const fn zigzag_i64(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+/// A few integers on the stack, on their way into a batch: at most [`Scratch::ROOM`] bytes.
+pub(super) struct Scratch {
+    bytes: [u8; Scratch::ROOM],
+    len: usize,
+}
+
+impl Scratch {
+    /// A power of two, over what precedes a record's key: 5 + 1 + 10 + 5 + 5 bytes.
+    pub(super) const ROOM: usize = 32;
+
+    pub(super) const fn new() -> Self {
+        Self { bytes: [0; Self::ROOM], len: 0 }
+    }
+
+    pub(super) fn byte(&mut self, byte: u8) {
+        // The mask never cuts anything off; it tells the compiler that the index is in bounds.
+        self.bytes[self.len & (Self::ROOM - 1)] = byte;
+        self.len += 1;
+    }
+
+    pub(super) fn i32(&mut self, value: i32) {
+        let mut raw = zigzag_i32(value);
+        while raw >= 0x80 {
+            self.byte(raw as u8 | 0x80);
+            raw >>= 7;
+        }
+        self.byte(raw as u8);
+    }
+
+    pub(super) fn i64(&mut self, value: i64) {
+        let mut raw = zigzag_i64(value);
+        while raw >= 0x80 {
+            self.byte(raw as u8 | 0x80);
+            raw >>= 7;
+        }
+        self.byte(raw as u8);
+    }
+
+    /// Appends what was gathered to `out`.
+    pub(super) fn append_to(&self, out: &mut Vec<u8>) {
+        // A copy of a fixed size is two instructions, one of a size known at run time a call. It is worth it unless
+        // it made the buffer grow.
+        if out.capacity() - out.len() >= Self::ROOM {
+            let end = out.len() + self.len;
+            out.extend_from_slice(&self.bytes);
+            out.truncate(end);
+        } else {
+            out.extend_from_slice(&self.bytes[..self.len.min(Self::ROOM)]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written_i32(value: i32) -> Vec<u8> {
+        let (mut scratch, mut out) = (Scratch::new(), Vec::new());
+        scratch.i32(value);
+        scratch.append_to(&mut out);
+        out
+    }
+
+    fn written_i64(value: i64) -> Vec<u8> {
+        let (mut scratch, mut out) = (Scratch::new(), Vec::with_capacity(100));
+        scratch.i64(value);
+        scratch.append_to(&mut out);
+        out
+    }
+
+    #[test]
+    fn small_numbers_of_either_sign_take_one_byte() {
+        assert_eq!(written_i32(0), [0]);
+        assert_eq!(written_i32(-1), [1]);
+        assert_eq!(written_i32(63), [126]);
+        assert_eq!(written_i32(-64), [127]);
+        assert_eq!(written_i32(64), [128, 1]);
+        assert_eq!(written_i32(i32::MIN), [255, 255, 255, 255, 15]);
+    }
+
+    #[test]
+    fn every_width_is_read_back_and_measured() {
+        for bits in 0..64 {
+            for value in [(1i64 << bits).wrapping_sub(1), 1 << bits, (1i64 << bits).wrapping_neg()] {
+                let long = written_i64(value);
+                assert_eq!((read_i64(&mut long.as_slice()), long.len()), (Some(value), len_i64(value)));
+
+                let value = value as i32;
+                let short = written_i32(value);
+                assert_eq!((read_i32(&mut short.as_slice()), short.len()), (Some(value), len_i32(value)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_or_endless_number_is_refused() {
+        assert_eq!(read_i32(&mut [].as_slice()), None);
+        assert_eq!(read_i32(&mut [0x80; 4].as_slice()), None);
+        assert_eq!(read_i32(&mut [0x80, 0x80, 0x80, 0x80, 0x80, 0].as_slice()), None);
+        assert_eq!(read_i64(&mut [0x80; 11].as_slice()), None);
+        assert_eq!(read_i64(&mut [0x80; 9].as_slice()), None);
+    }
+}
