@@ -1,0 +1,357 @@
+//! How each type of field is laid out.
+//!
+//! A length or a count is a number of fixed size in old versions, a varint of one more in flexible ones. Null is -1,
+//! or 0 as a varint.
+
+use bytes::Bytes;
+
+use crate::{Code, Decode, DecodeError, Encode, EncodeError, Reader, Str, Uuid, Version, Writer};
+
+/// Record batches as they go out: written one slice after another, never joined.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chunks(pub Vec<Bytes>);
+
+impl Chunks {
+    /// How many bytes there are in all.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
+    /// Whether there is no byte.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Bytes::is_empty)
+    }
+}
+
+impl From<Bytes> for Chunks {
+    fn from(bytes: Bytes) -> Self {
+        Self(vec![bytes])
+    }
+}
+
+macro_rules! numbers {
+    ($($number:ident)*) => {$(
+        impl Encode for $number {
+            fn encode(&self, out: &mut Writer, _: Version) -> Result<(), EncodeError> {
+                out.put(&self.to_be_bytes());
+                Ok(())
+            }
+        }
+
+        impl Decode for $number {
+            const MIN_SIZE: usize = size_of::<Self>();
+
+            fn decode(from: &mut Reader, _: Version) -> Result<Self, DecodeError> {
+                from.array().map(Self::from_be_bytes)
+            }
+        }
+    )*};
+}
+
+numbers! { i8 i16 u16 i32 u32 i64 f64 }
+
+impl Encode for bool {
+    fn encode(&self, out: &mut Writer, _: Version) -> Result<(), EncodeError> {
+        out.put(&[u8::from(*self)]);
+        Ok(())
+    }
+}
+
+impl Decode for bool {
+    const MIN_SIZE: usize = 1;
+
+    fn decode(from: &mut Reader, _: Version) -> Result<Self, DecodeError> {
+        from.i8().map(|byte| byte != 0)
+    }
+}
+
+impl Encode for Code {
+    fn encode(&self, out: &mut Writer, version: Version) -> Result<(), EncodeError> {
+        self.to_wire().encode(out, version)
+    }
+}
+
+impl Decode for Code {
+    const MIN_SIZE: usize = 2;
+
+    fn decode(from: &mut Reader, _: Version) -> Result<Self, DecodeError> {
+        from.i16().map(Self::from_wire)
+    }
+}
+
+impl Encode for Uuid {
+    fn encode(&self, out: &mut Writer, _: Version) -> Result<(), EncodeError> {
+        out.put(&self.0);
+        Ok(())
+    }
+}
+
+impl Decode for Uuid {
+    const MIN_SIZE: usize = 16;
+
+    fn decode(from: &mut Reader, _: Version) -> Result<Self, DecodeError> {
+        from.array().map(Self)
+    }
+}
+
+impl Encode for Str {
+    fn encode(&self, out: &mut Writer, version: Version) -> Result<(), EncodeError> {
+        put_string(out, Some(self), version)
+    }
+}
+
+impl Encode for Option<Str> {
+    fn encode(&self, out: &mut Writer, version: Version) -> Result<(), EncodeError> {
+        put_string(out, self.as_deref(), version)
+    }
+}
+
+impl Decode for Str {
+    const MIN_SIZE: usize = 1;
+
+    fn decode(from: &mut Reader, version: Version) -> Result<Self, DecodeError> {
+        Option::decode(from, version)?.ok_or(DecodeError::UnexpectedNull)
+    }
+}
+
+impl Decode for Option<Str> {
+    const MIN_SIZE: usize = 1;
+
+    fn decode(from: &mut Reader, version: Version) -> Result<Self, DecodeError> {
+        let length = if version.flexible { compact_length(from)? } else { plain_length(from.i16()?.into())? };
+        length.map(|length| Str::from_utf8(from.bytes(length)?)).transpose()
+    }
+}
+
+impl Encode for Bytes {
+    fn encode(&self, out: &mut Writer, version: Version) -> Result<(), EncodeError> {
+        put_length(out, Some(self.len()), version)?;
+        out.put_shared(self);
+        Ok(())
+    }
+}
+
+impl Encode for Option<Bytes> {
+    fn encode(&self, out: &mut Writer, version: Version) -> Result<(), EncodeError> {
+        match self {
+            Some(bytes) => bytes.encode(out, version),
+            None => put_length(out, None, version),
+        }
+    }
+}
+
+impl Decode for Bytes {
+    const MIN_SIZE: usize = 1;
+
+    fn decode(from: &mut Reader, version: Version) -> Result<Self, DecodeError> {
+        Option::decode(from, version)?.ok_or(DecodeError::UnexpectedNull)
+    }
+}
+
+impl Decode for Option<Bytes> {
+    const MIN_SIZE: usize = 1;
+
+    fn decode(from: &mut Reader, version: Version) -> Result<Self, DecodeError> {
+        length(from, version)?.map(|length| from.bytes(length)).transpose()
+    }
+}
+
+impl Encode for Chunks {
+    fn encode(&self, out: &mut Writer, version: Version) -> Result<(), EncodeError> {
+        put_length(out, Some(self.len()), version)?;
+        for chunk in &self.0 {
+            out.put_shared(chunk);
+        }
+        Ok(())
+    }
+}
+
+impl Encode for Option<Chunks> {
+    fn encode(&self, out: &mut Writer, version: Version) -> Result<(), EncodeError> {
+        match self {
+            Some(chunks) => chunks.encode(out, version),
+            None => put_length(out, None, version),
+        }
+    }
+}
+
+impl<T: Encode> Encode for Vec<T> {
+    fn encode(&self, out: &mut Writer, version: Version) -> Result<(), EncodeError> {
+        put_length(out, Some(self.len()), version)?;
+        self.iter().try_for_each(|element| element.encode(out, version))
+    }
+}
+
+impl<T: Encode> Encode for Option<Vec<T>> {
+    fn encode(&self, out: &mut Writer, version: Version) -> Result<(), EncodeError> {
+        match self {
+            Some(elements) => elements.encode(out, version),
+            None => put_length(out, None, version),
+        }
+    }
+}
+
+impl<T: Decode> Decode for Vec<T> {
+    const MIN_SIZE: usize = 1;
+
+    fn decode(from: &mut Reader, version: Version) -> Result<Self, DecodeError> {
+        Option::decode(from, version)?.ok_or(DecodeError::UnexpectedNull)
+    }
+}
+
+impl<T: Decode> Decode for Option<Vec<T>> {
+    const MIN_SIZE: usize = 1;
+
+    fn decode(from: &mut Reader, version: Version) -> Result<Self, DecodeError> {
+        let Some(count) = length(from, version)? else { return Ok(None) };
+        let left = from.remaining();
+        if count > left / T::MIN_SIZE {
+            return Err(DecodeError::InvalidCount { count: count as i64, left });
+        }
+        let mut elements = Vec::with_capacity(count);
+        for _ in 0..count {
+            elements.push(T::decode(from, version)?);
+        }
+        Ok(Some(elements))
+    }
+}
+
+/// Writes a structure that may be missing: a byte says whether it is there.
+pub(crate) fn put_nullable<T: Encode>(
+    out: &mut Writer,
+    value: Option<&T>,
+    version: Version,
+) -> Result<(), EncodeError> {
+    let Some(value) = value else {
+        out.put(&[0xff]);
+        return Ok(());
+    };
+    out.put(&[1]);
+    value.encode(out, version)
+}
+
+/// Reads what [`put_nullable`] wrote.
+pub(crate) fn nullable<T: Decode>(from: &mut Reader, version: Version) -> Result<Option<T>, DecodeError> {
+    if from.i8()? < 0 {
+        return Ok(None);
+    }
+    T::decode(from, version).map(Some)
+}
+
+/// The tagged fields at the end of a structure: each has a number and a size, so that a reader can skip it.
+#[derive(Debug, Default)]
+pub(crate) struct Tags {
+    count: u32,
+    fields: Writer,
+}
+
+impl Tags {
+    /// Adds a field. Tags must rise.
+    pub(crate) fn add(&mut self, tag: u32, value: &impl Encode, version: Version) -> Result<(), EncodeError> {
+        let mut field = Writer::new();
+        value.encode(&mut field, version)?;
+        self.append(tag, field)
+    }
+
+    /// Adds a structure that may be missing.
+    pub(crate) fn add_nullable<T: Encode>(
+        &mut self,
+        tag: u32,
+        value: Option<&T>,
+        version: Version,
+    ) -> Result<(), EncodeError> {
+        let mut field = Writer::new();
+        put_nullable(&mut field, value, version)?;
+        self.append(tag, field)
+    }
+
+    fn append(&mut self, tag: u32, field: Writer) -> Result<(), EncodeError> {
+        self.count += 1;
+        self.fields.put_unsigned_varint(tag);
+        let size =
+            u32::try_from(field.len()).map_err(|_| EncodeError::TooLong { length: field.len(), limit: MAX_LENGTH })?;
+        self.fields.put_unsigned_varint(size);
+        self.fields.append(field);
+        Ok(())
+    }
+
+    /// Writes them all, and first how many there are.
+    pub(crate) fn write(self, out: &mut Writer) {
+        out.put_unsigned_varint(self.count);
+        out.append(self.fields);
+    }
+}
+
+/// Reads the tagged fields at the end of a structure; `field` gets the number of each and its bytes, and passes over
+/// what it does not know.
+pub(crate) fn tags(
+    from: &mut Reader,
+    mut field: impl FnMut(u32, &mut Reader) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
+    for _ in 0..from.unsigned_varint()? {
+        let tag = from.unsigned_varint()?;
+        let size = from.unsigned_varint()? as usize;
+        field(tag, &mut Reader::new(from.bytes(size)?))?;
+    }
+    Ok(())
+}
+
+/// Passes over the tagged fields of a structure that knows none.
+pub(crate) fn skip_tags(from: &mut Reader) -> Result<(), DecodeError> {
+    for _ in 0..from.unsigned_varint()? {
+        from.unsigned_varint()?;
+        let size = from.unsigned_varint()? as usize;
+        from.skip(size)?;
+    }
+    Ok(())
+}
+
+const MAX_LENGTH: usize = i32::MAX as usize;
+
+/// Writes a string of at most 32767 bytes, whatever the version: as much as the old layout can say.
+pub(crate) fn put_string(out: &mut Writer, text: Option<&str>, version: Version) -> Result<(), EncodeError> {
+    let text = text.map(str::as_bytes);
+    let length = match text.map(<[u8]>::len) {
+        Some(length) => i16::try_from(length).map_err(|_| EncodeError::TooLong { length, limit: i16::MAX as usize })?,
+        None => -1,
+    };
+    if version.flexible {
+        out.put_unsigned_varint((i32::from(length) + 1) as u32);
+    } else {
+        out.put(&length.to_be_bytes());
+    }
+    out.put(text.unwrap_or_default());
+    Ok(())
+}
+
+/// Writes the length of bytes or the count of an array, or null.
+fn put_length(out: &mut Writer, length: Option<usize>, version: Version) -> Result<(), EncodeError> {
+    let length = match length {
+        Some(length) => i32::try_from(length).map_err(|_| EncodeError::TooLong { length, limit: MAX_LENGTH })?,
+        None => -1,
+    };
+    if version.flexible {
+        out.put_unsigned_varint((length as u32).wrapping_add(1));
+    } else {
+        out.put(&length.to_be_bytes());
+    }
+    Ok(())
+}
+
+/// Reads the length of bytes or the count of an array, or null.
+fn length(from: &mut Reader, version: Version) -> Result<Option<usize>, DecodeError> {
+    if version.flexible { compact_length(from) } else { plain_length(from.i32()?) }
+}
+
+fn compact_length(from: &mut Reader) -> Result<Option<usize>, DecodeError> {
+    Ok(from.unsigned_varint()?.checked_sub(1).map(|length| length as usize))
+}
+
+fn plain_length(length: i32) -> Result<Option<usize>, DecodeError> {
+    match length {
+        -1 => Ok(None),
+        length => usize::try_from(length).map(Some).map_err(|_| DecodeError::InvalidLength(length.into())),
+    }
+}
