@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::BatchHeader;
-use super::varint::{self, Scratch};
+use super::varint;
 
 /// A body never grows beyond this: compressed or not, a batch's length then fits its field.
 const MAX_BODY: usize = 1 << 30;
@@ -111,19 +111,20 @@ impl BodyEncoder {
         let size = varint::len_i32(length as i32) + length;
         out.reserve(size);
 
-        let mut start = Scratch::new();
-        start.i32(length as i32);
-        start.byte(0); // attributes: none are defined
-        start.i64(timestamp.wrapping_sub(self.base_timestamp));
-        start.i32(self.count);
-        append(out, start, key);
-        append(out, Scratch::new(), value);
-        let mut end = Scratch::new();
-        end.i32(header_count);
-        end.append_to(out);
+        let key_length = field_length(key);
+        varint::append(out, |integers| {
+            integers.i32(length as i32);
+            integers.byte(0); // attributes: none are defined
+            integers.i64(timestamp.wrapping_sub(self.base_timestamp));
+            integers.i32(self.count);
+            integers.i32(key_length);
+        });
+        out.extend_from_slice(key.unwrap_or_default());
+        append_field(out, value);
+        varint::append(out, |integers| integers.i32(header_count));
         for (key, value) in headers {
-            append(out, Scratch::new(), Some(key));
-            append(out, Scratch::new(), value);
+            append_field(out, Some(key));
+            append_field(out, value);
         }
 
         self.max_timestamp = self.max_timestamp.max(timestamp);
@@ -133,6 +134,7 @@ impl BodyEncoder {
     }
 
     /// The bytes after the length prefix, and the number of headers.
+    #[inline]
     fn measure<'h>(
         &self,
         timestamp: i64,
@@ -143,14 +145,14 @@ impl BodyEncoder {
         let (mut sum, mut count) = (0usize, 0i32);
         for (key, value) in headers {
             // The same slice may stand in many headers, so that even a sum of lengths can overflow.
-            sum = sum.saturating_add(field_len(Some(key))).saturating_add(field_len(value));
+            sum = sum.saturating_add(field_size(Some(key))).saturating_add(field_size(value));
             count = count.saturating_add(1);
         }
         let length = 1
             + varint::len_i64(timestamp.wrapping_sub(self.base_timestamp))
             + varint::len_i32(self.count)
             + varint::len_i32(count);
-        (length.saturating_add(field_len(key)).saturating_add(field_len(value)).saturating_add(sum), count)
+        (length.saturating_add(field_size(key)).saturating_add(field_size(value)).saturating_add(sum), count)
     }
 }
 
@@ -163,14 +165,19 @@ impl fmt::Display for RecordTooLarge {
 impl std::error::Error for RecordTooLarge {}
 
 /// Null is a length of -1, and no bytes.
-fn field_len(bytes: Option<&[u8]>) -> usize {
+#[inline]
+fn field_size(bytes: Option<&[u8]>) -> usize {
     bytes.map_or(1, |bytes| varint::len_i32(i32::try_from(bytes.len()).unwrap_or(i32::MAX)).saturating_add(bytes.len()))
 }
 
-/// Appends what `before` holds, the length of `bytes` and `bytes`. They are under [`MAX_BODY`] long.
+/// What stands before a field's bytes, which are under [`MAX_BODY`].
 #[inline]
-fn append(out: &mut Vec<u8>, mut before: Scratch, bytes: Option<&[u8]>) {
-    before.i32(bytes.map_or(-1, |bytes| bytes.len() as i32));
-    before.append_to(out);
+fn field_length(bytes: Option<&[u8]>) -> i32 {
+    bytes.map_or(-1, |bytes| bytes.len() as i32)
+}
+
+#[inline]
+fn append_field(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
+    varint::append(out, |integers| integers.i32(field_length(bytes)));
     out.extend_from_slice(bytes.unwrap_or_default());
 }
