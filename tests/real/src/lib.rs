@@ -1,1 +1,42 @@
-//! Under construction.
+//! Apache Kafka itself on this machine: brokers as processes, to start, break and inspect.
+//!
+//! Two users: the tests beside this crate, which share one [`Cluster`] per test binary ([`shared`]), and
+//! `cargo xtask kafka`, which leaves one running ([`Cluster::up`]). The jars come from Maven Central, once, into the
+//! user's cache folder ([`Release`]). Needs Linux (`/proc`), Java 17 and Maven; on Debian as root what is missing is
+//! installed.
+//!
+//! ```text
+//! options.rs   what to start            release.rs   jars, made once per version      listener.rs  security of each listener
+//! cluster.rs   start, break, inspect    java.rs      the command line of a JVM        admin.rs     topics, leaders
+//! node.rs      one broker               process.rs   a process known by its pid file  keeper.rs    the end of everything
+//! ```
+//!
+//! No JVM is started where a message to a broker does: a leader is asked for in milliseconds.
+
+mod admin;
+mod certificates;
+mod cluster;
+mod install;
+mod java;
+mod keeper;
+mod layout;
+mod listener;
+mod message;
+mod node;
+mod options;
+mod ports;
+mod process;
+mod release;
+mod settings;
+mod sharing;
+mod tool;
+mod wait;
+mod warm_up;
+
+pub use cluster::{Cluster, State, Status};
+pub use install::need;
+pub use listener::Listener;
+pub use options::ClusterOptions;
+pub use release::{OLDER_VERSION, Release, VERSION};
+pub use sharing::{Broken, Shared, shared, shared_to_break, unique};
+pub use wait::until;

@@ -1,0 +1,164 @@
+//! Topics and leaders, by messages to the brokers: milliseconds, where a Java tool takes a JVM's start.
+//!
+//! Each message has the highest version that both Kafka 3.9 and 4.3 speak and that needs no topic id.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
+use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
+use kafka_protocol::messages::{
+    AlterPartitionReassignmentsRequest, BrokerId, CreateTopicsRequest, ElectLeadersRequest, MetadataRequest, TopicName,
+};
+use kafka_protocol::protocol::{Request, StrBytes};
+
+use crate::cluster::{Cluster, State};
+use crate::message::{ANSWER, call, check};
+use crate::sharing::unique;
+use crate::wait::until;
+
+/// Time that a change of leaders or replicas is given, on a machine that does much else.
+const CHANGE: Duration = Duration::from_secs(60);
+
+/// No leader, in metadata.
+const NOBODY: BrokerId = BrokerId(-1);
+
+impl Cluster {
+    /// Creates a topic that no other test has, named after `purpose`, with a replica on each of at most three brokers, and
+    /// returns its name once every broker knows a leader of every partition.
+    ///
+    /// # Errors
+    /// If no running broker creates it.
+    pub fn topic(&self, purpose: &str, partitions: u16) -> Result<String> {
+        let name = unique(purpose);
+        let topic = CreatableTopic::default()
+            .with_name(topic_name(&name))
+            .with_num_partitions(partitions.into())
+            .with_replication_factor(-1);
+        let request =
+            CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(ANSWER.as_millis() as i32);
+        for result in self.ask(7, &request)?.topics {
+            check(result.error_code).with_context(|| format!("create {name}: {:?}", result.error_message))?;
+        }
+        // Every broker knows them: a client may ask any.
+        until(&format!("leaders of {name}"), CHANGE, || {
+            let led = |view: &Vec<MetadataResponseTopic>| {
+                let found: Vec<_> = view.iter().flat_map(|topic| &topic.partitions).collect();
+                found.len() == usize::from(partitions) && found.iter().all(|partition| partition.leader_id != NOBODY)
+            };
+            Ok(self.views(Some(&name))?.iter().all(led).then_some(()))
+        })?;
+        Ok(name)
+    }
+
+    /// The broker that leads a partition, as the best informed broker knows it; none if there is no leader.
+    ///
+    /// # Errors
+    /// If there is no such partition, or no broker answers.
+    pub fn leader(&self, topic: &str, partition: i32) -> Result<Option<u16>> {
+        let leader = self.partition(topic, partition)?.leader_id;
+        Ok(if leader == NOBODY { None } else { Some(leader.0.try_into()?) })
+    }
+
+    /// Makes `broker` the leader of a partition, giving it a replica if it has none, and returns once it leads.
+    ///
+    /// # Errors
+    /// If there is no such partition or broker, or it does not lead within a minute.
+    pub fn move_leader(&self, topic: &str, partition: i32, broker: u16) -> Result<()> {
+        let wanted = BrokerId(broker.into());
+        let before = self.partition(topic, partition)?.replica_nodes;
+        let mut replicas = vec![wanted];
+        replicas.extend(before.iter().filter(|&&replica| replica != wanted));
+        replicas.truncate(before.len());
+
+        let reassigned = ReassignablePartition::default().with_partition_index(partition).with_replicas(Some(replicas));
+        let topics = vec![ReassignableTopic::default().with_name(topic_name(topic)).with_partitions(vec![reassigned])];
+        let request = AlterPartitionReassignmentsRequest::default().with_topics(topics);
+        let response = self.ask(0, &request)?;
+        check(response.error_code).with_context(|| format!("{:?}", response.error_message))?;
+        for result in response.responses.iter().flat_map(|topic| &topic.partitions) {
+            check(result.error_code)
+                .with_context(|| format!("move {topic}-{partition} to broker {broker}: {:?}", result.error_message))?;
+        }
+        // A new replica has to catch up first; until then an election changes nothing.
+        until(&format!("broker {broker} to lead {topic}-{partition}"), CHANGE, || {
+            if self.leader(topic, partition)? == Some(broker) {
+                return Ok(Some(()));
+            }
+            self.elect_preferred(topic, partition)?;
+            Ok(None)
+        })
+    }
+
+    /// Waits until every replica of every partition is in sync, as it is before anything breaks.
+    ///
+    /// # Errors
+    /// If that takes more than a minute.
+    pub fn wait_until_in_sync(&self) -> Result<()> {
+        until("every replica to be in sync", CHANGE, || {
+            let in_sync = |partition: &MetadataResponsePartition| {
+                partition.leader_id != NOBODY && partition.isr_nodes.len() == partition.replica_nodes.len()
+            };
+            // By every broker's word: one that stood still may not know yet what it missed.
+            let views = self.views(None)?;
+            let all = views.iter().flatten().flat_map(|topic| &topic.partitions).all(in_sync);
+            Ok((all && views.len() == self.nodes.len()).then_some(()))
+        })
+    }
+
+    fn elect_preferred(&self, topic: &str, partition: i32) -> Result<()> {
+        let partitions = TopicPartitions::default().with_topic(topic_name(topic)).with_partitions(vec![partition]);
+        let request = ElectLeadersRequest::default()
+            .with_topic_partitions(Some(vec![partitions]))
+            .with_timeout_ms(ANSWER.as_millis() as i32);
+        let response = self.ask(2, &request)?;
+        check(response.error_code)?;
+        for result in response.replica_election_results.iter().flat_map(|topic| &topic.partition_result) {
+            match check(result.error_code) {
+                Ok(()) | Err(ResponseError::ElectionNotNeeded | ResponseError::PreferredLeaderNotAvailable) => {}
+                Err(error) => return Err(error).with_context(|| format!("elect a leader of {topic}-{partition}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn partition(&self, topic: &str, partition: i32) -> Result<MetadataResponsePartition> {
+        let views = self.views(Some(topic))?;
+        let partitions = views.into_iter().flatten().flat_map(|topic| topic.partitions);
+        partitions
+            .filter(|found| found.partition_index == partition)
+            .max_by_key(|found| found.leader_epoch)
+            .with_context(|| format!("there is no partition {topic}-{partition}"))
+    }
+
+    /// What each running broker knows of one topic, or of all.
+    fn views(&self, name: Option<&str>) -> Result<Vec<Vec<MetadataResponseTopic>>> {
+        let topics = name.map(|name| vec![MetadataRequestTopic::default().with_name(Some(topic_name(name)))]);
+        let request = MetadataRequest::default().with_topics(topics).with_allow_auto_topic_creation(false);
+        self.running()?.map(|broker| Ok(call(broker, 12, &request)?.topics)).collect()
+    }
+
+    /// Asks the first broker that runs; it hands on what only the controller can do.
+    fn ask<R: Request>(&self, version: i16, request: &R) -> Result<R::Response> {
+        call(self.running()?.next().context("no broker runs")?, version, request)
+    }
+
+    fn running(&self) -> Result<impl Iterator<Item = SocketAddr>> {
+        let mut running = Vec::new();
+        for node in &self.nodes {
+            if node.state()? == State::Running {
+                running.push(self.address(node.id)?);
+            }
+        }
+        Ok(running.into_iter())
+    }
+}
+
+fn topic_name(name: &str) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_owned()))
+}

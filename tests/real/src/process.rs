@@ -1,0 +1,137 @@
+//! A process that is known by a file with its pid, so that any later process can find it, and whose command line
+//! names the cluster's folder, so that a pid that was given to another since is not mistaken for it.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::wait::until;
+
+/// Writes the pid before anything else, deaf to the terminal's hang-up; fails where the cluster's folder is gone.
+const SCRIPT: &str = r#"trap '' HUP; echo $$ >"$0" && exec "$@""#;
+
+/// Time to die: the kernel frees some hundred MiB.
+const DEATH: Duration = Duration::from_secs(20);
+
+#[derive(Debug)]
+pub(crate) struct Process {
+    pid_file: PathBuf,
+    /// What stands in the process's command line: the cluster's folder.
+    mark: String,
+    /// There if this process started it: then the dead one has to be fetched.
+    child: Mutex<Option<Child>>,
+}
+
+/// The same command, which leaves its pid in `pid_file` first.
+pub(crate) fn recorded(command: &Command, pid_file: &Path) -> Command {
+    let mut recorded = Command::new("sh");
+    recorded.args(["-c", SCRIPT]).arg(pid_file).arg(command.get_program()).args(command.get_args());
+    recorded
+}
+
+impl Process {
+    pub(crate) fn new(pid_file: PathBuf, cluster: &Path) -> Self {
+        Self { pid_file, mark: cluster.display().to_string(), child: Mutex::new(None) }
+    }
+
+    /// Takes over the child that [`recorded`] made, once its pid is written.
+    pub(crate) fn adopt(&self, mut child: Child) -> Result<()> {
+        let pid = child.id();
+        until("the pid of a process", DEATH, || {
+            let ended = child.try_wait()?;
+            let written = self.recorded_pid()?.is_some_and(|written| written == pid);
+            if let (Some(status), false) = (ended, written) {
+                bail!("a process ended before it began: {status}");
+            }
+            Ok(written.then_some(()))
+        })?;
+        *self.lock() = Some(child);
+        Ok(())
+    }
+
+    /// Pid of the living process; none if it is dead or never was.
+    pub(crate) fn pid(&self) -> Result<Option<u32>> {
+        // A dead process that its parent has not fetched has an empty command line.
+        Ok(self.recorded_pid()?.filter(|pid| {
+            fs::read(format!("/proc/{pid}/cmdline"))
+                .is_ok_and(|line| String::from_utf8_lossy(&line).contains(&self.mark))
+        }))
+    }
+
+    /// Whether it stands still after a [`Signal::STOP`].
+    pub(crate) fn stopped(&self) -> Result<bool> {
+        let Some(pid) = self.pid()? else { return Ok(false) };
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // "pid (name) T …", and the name may hold anything.
+        Ok(stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+    }
+
+    /// Memory that it occupies, in MiB.
+    pub(crate) fn resident_mib(&self) -> Result<Option<u64>> {
+        let Some(pid) = self.pid()? else { return Ok(None) };
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        Ok(line.and_then(|line| Some(line.split_whitespace().next()?.parse::<u64>().ok()? / 1024)))
+    }
+
+    /// Sends a signal; does nothing if the process is dead.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        let Some(pid) = self.pid()?.and_then(|pid| Pid::from_raw(pid.try_into().ok()?)) else { return Ok(()) };
+        match kill_process(pid, signal) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(error) => Err(error).with_context(|| format!("signal to process {pid:?}")),
+        }
+    }
+
+    /// Asks it to end; kills it if it has not within `limit`.
+    pub(crate) fn end(&self, limit: Duration) -> Result<()> {
+        self.signal(Signal::CONT)?;
+        self.signal(Signal::TERM)?;
+        if self.dead_within(limit).is_err() {
+            return self.kill();
+        }
+        self.fetch()
+    }
+
+    /// Kills it, as a power cut would, and returns once it is dead.
+    pub(crate) fn kill(&self) -> Result<()> {
+        self.signal(Signal::KILL)?;
+        self.dead_within(DEATH)?;
+        self.fetch()
+    }
+
+    fn dead_within(&self, limit: Duration) -> Result<()> {
+        until("a process to end", limit, || Ok(self.pid()?.is_none().then_some(())))
+    }
+
+    /// Fetches the dead child and forgets its pid.
+    fn fetch(&self) -> Result<()> {
+        if let Some(mut child) = self.lock().take() {
+            child.wait()?;
+        }
+        match fs::remove_file(&self.pid_file) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn recorded_pid(&self) -> Result<Option<u32>> {
+        match fs::read_to_string(&self.pid_file) {
+            // Empty between the file's creation and the pid.
+            Ok(text) => Ok(text.trim().parse().ok()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("read {}", self.pid_file.display())),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

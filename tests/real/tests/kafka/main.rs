@@ -1,0 +1,3 @@
+//! Tests against real Apache Kafka: one binary, so that all of them share one cluster.
+
+mod cluster;
