@@ -218,28 +218,6 @@ impl<T: Decode> Decode for Option<Vec<T>> {
     }
 }
 
-/// Writes a structure that may be missing: a byte says whether it is there.
-pub(crate) fn put_nullable<T: Encode>(
-    out: &mut Writer,
-    value: Option<&T>,
-    version: Version,
-) -> Result<(), EncodeError> {
-    let Some(value) = value else {
-        out.put(&[0xff]);
-        return Ok(());
-    };
-    out.put(&[1]);
-    value.encode(out, version)
-}
-
-/// Reads what [`put_nullable`] wrote.
-pub(crate) fn nullable<T: Decode>(from: &mut Reader, version: Version) -> Result<Option<T>, DecodeError> {
-    if from.i8()? < 0 {
-        return Ok(None);
-    }
-    T::decode(from, version).map(Some)
-}
-
 /// The tagged fields at the end of a structure: each has a number and a size, so that a reader can skip it.
 #[derive(Debug, Default)]
 pub(crate) struct Tags {
@@ -252,22 +230,6 @@ impl Tags {
     pub(crate) fn add(&mut self, tag: u32, value: &impl Encode, version: Version) -> Result<(), EncodeError> {
         let mut field = Writer::new();
         value.encode(&mut field, version)?;
-        self.append(tag, field)
-    }
-
-    /// Adds a structure that may be missing.
-    pub(crate) fn add_nullable<T: Encode>(
-        &mut self,
-        tag: u32,
-        value: Option<&T>,
-        version: Version,
-    ) -> Result<(), EncodeError> {
-        let mut field = Writer::new();
-        put_nullable(&mut field, value, version)?;
-        self.append(tag, field)
-    }
-
-    fn append(&mut self, tag: u32, field: Writer) -> Result<(), EncodeError> {
         self.count += 1;
         self.fields.put_unsigned_varint(tag);
         let size =
@@ -284,12 +246,23 @@ impl Tags {
     }
 }
 
-/// Reads the tagged fields at the end of a structure; `field` gets the number of each and its bytes, and passes over
-/// what it does not know.
+/// Writes that a structure has no tagged field, if the version has any at all.
+pub(crate) fn no_tags(out: &mut Writer, version: Version) {
+    if version.flexible {
+        out.put_unsigned_varint(0);
+    }
+}
+
+/// Reads the tagged fields at the end of a structure, if the version has any; `field` gets the number of each and its
+/// bytes, and passes over what it does not know.
 pub(crate) fn tags(
     from: &mut Reader,
+    version: Version,
     mut field: impl FnMut(u32, &mut Reader) -> Result<(), DecodeError>,
 ) -> Result<(), DecodeError> {
+    if !version.flexible {
+        return Ok(());
+    }
     for _ in 0..from.unsigned_varint()? {
         let tag = from.unsigned_varint()?;
         let size = from.unsigned_varint()? as usize;
@@ -298,8 +271,11 @@ pub(crate) fn tags(
     Ok(())
 }
 
-/// Passes over the tagged fields of a structure that knows none.
-pub(crate) fn skip_tags(from: &mut Reader) -> Result<(), DecodeError> {
+/// Passes over the tagged fields of a structure that knows none, if the version has any.
+pub(crate) fn skip_tags(from: &mut Reader, version: Version) -> Result<(), DecodeError> {
+    if !version.flexible {
+        return Ok(());
+    }
     for _ in 0..from.unsigned_varint()? {
         from.unsigned_varint()?;
         let size = from.unsigned_varint()? as usize;

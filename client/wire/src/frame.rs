@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::fields::{put_string, skip_tags};
+use crate::fields::{no_tags, put_string, skip_tags};
 use crate::{ApiKey, Decode, DecodeError, EncodeError, Reader, Request, Version, Writer};
 
 /// Room for the header and the small fields of most requests.
@@ -67,11 +67,9 @@ pub fn encode_request<R: Request>(
     out.put(&correlation_id.to_be_bytes());
     // The client's id never has a compact length: a broker must be able to read the header of any version.
     put_string(&mut out, client_id, Version { number: version, flexible: false })?;
-    let flexible = R::is_flexible(version);
-    if flexible {
-        out.put_unsigned_varint(0);
-    }
-    request.encode(&mut out, Version { number: version, flexible })?;
+    let version = Version { number: version, flexible: R::is_flexible(version) };
+    no_tags(&mut out, version);
+    request.encode(&mut out, version)?;
     out.into_frame()
 }
 
@@ -99,18 +97,15 @@ pub fn decode_response<R: Request>(frame: Bytes, version: i16) -> Result<R::Resp
     if !(R::MIN_VERSION..=R::MAX_VERSION).contains(&version) {
         return Err(DecodeError::UnsupportedVersion(version));
     }
-    let api_versions = matches!(R::API_KEY, ApiKey::ApiVersions);
-    let flexible = R::is_flexible(version);
+    let version = Version { number: version, flexible: R::is_flexible(version) };
     let mut from = Reader::new(frame);
     from.skip(4)?;
-    // An ApiVersions response keeps the oldest header: the client cannot know yet what the broker speaks.
-    if flexible && !api_versions {
-        skip_tags(&mut from)?;
+    if R::API_KEY != ApiKey::ApiVersions {
+        skip_tags(&mut from, version)?;
+        return R::Response::decode(&mut from, version);
     }
-    if !api_versions {
-        return R::Response::decode(&mut from, Version { number: version, flexible });
-    }
+    // Its response has the oldest header in every version: the client cannot know yet what the broker speaks.
     let mut again = from.clone();
-    R::Response::decode(&mut from, Version { number: version, flexible })
+    R::Response::decode(&mut from, version)
         .or_else(|error| R::Response::decode(&mut again, Version { number: 0, flexible: false }).map_err(|_| error))
 }

@@ -19,6 +19,18 @@ pub struct Version {
     pub flexible: bool,
 }
 
+impl Version {
+    /// The error for a field that is set, but not in this version.
+    pub(crate) fn has_no(self, message: &'static str, field: &'static str) -> EncodeError {
+        EncodeError::FieldNotInVersion { message, field, version: self.number }
+    }
+
+    /// The error for a field that is null, but not in this version.
+    pub(crate) fn needs(self, message: &'static str, field: &'static str) -> EncodeError {
+        EncodeError::NullNotInVersion { message, field, version: self.number }
+    }
+}
+
 impl PartialEq<i16> for Version {
     fn eq(&self, number: &i16) -> bool {
         self.number == *number

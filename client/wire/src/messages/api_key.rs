@@ -1,8 +1,10 @@
-//! The keys of all APIs.
+//! The APIs and their numbers.
+//!
+//! Written by `cargo xtask protocol` from Kafka's definitions.
 
 use std::fmt;
 
-/// An API, by the number that requests carry.
+/// An API, by the number that its requests carry.
 ///
 /// Source: <https://kafka.apache.org/protocol#protocol_api_keys>
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -295,6 +297,7 @@ impl ApiKey {
             90 => Self::DescribeShareGroupOffsets,
             91 => Self::AlterShareGroupOffsets,
             92 => Self::DeleteShareGroupOffsets,
+
             _ => return None,
         })
     }

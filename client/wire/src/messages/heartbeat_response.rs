@@ -1,0 +1,31 @@
+//! `HeartbeatResponse`, API key 12: versions 2 to 4, flexible from 4.
+//!
+//! Written by `cargo xtask protocol` from Kafka's definitions.
+
+use crate::{Code, Decode, DecodeError, Reader, Response, Version, fields::skip_tags};
+
+/// The response to the request of the same name: versions 2 to 4.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HeartbeatResponse {
+    /// `ThrottleTimeMs`.
+    pub throttle_time_ms: i32,
+    /// `ErrorCode`.
+    pub error_code: Code,
+}
+
+impl Response for HeartbeatResponse {
+    fn throttle_time_ms(&self) -> i32 {
+        self.throttle_time_ms
+    }
+}
+
+impl Decode for HeartbeatResponse {
+    const MIN_SIZE: usize = 6;
+
+    fn decode(from: &mut Reader, version: Version) -> Result<Self, DecodeError> {
+        let decoded =
+            Self { throttle_time_ms: Decode::decode(from, version)?, error_code: Decode::decode(from, version)? };
+        skip_tags(from, version)?;
+        Ok(decoded)
+    }
+}
