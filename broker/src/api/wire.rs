@@ -1,0 +1,91 @@
+//! Requests out of frames, answers into frames.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
+use kafka_protocol::protocol::{Decodable, Encodable};
+
+use super::{Call, Context, Outcome, Request, api_versions, produce};
+use crate::config::Config;
+
+/// Bytes every request begins with: API key, version and correlation id.
+const LEAST_BYTES: usize = 8;
+
+/// A frame, read.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    /// To be acted on.
+    Call(Box<Call>),
+    /// To be answered without a look at the cluster: an ApiVersions request of a version that isn't spoken.
+    Answered(Context, Outcome),
+}
+
+/// Reads a frame (without its length) that came to `node`.
+///
+/// # Errors
+/// A sentence, if it is no request this broker speaks; as Kafka does, the connection is then closed.
+pub(crate) fn read(mut frame: Bytes, node: i32, config: &Config) -> Result<Incoming, String> {
+    if frame.len() < LEAST_BYTES {
+        return Err(format!("{} bytes are no request", frame.len()));
+    }
+    let mut head = &frame[..LEAST_BYTES];
+    let (key, version, correlation_id) = (head.get_i16(), head.get_i16(), head.get_i32());
+    let api = ApiKey::try_from(key).map_err(|()| format!("API key {key} is unknown"))?;
+    if !api_versions::offered(config, api).is_some_and(|(min, max)| (min..=max).contains(&version)) {
+        if api != ApiKey::ApiVersions {
+            return Err(format!("{api:?} of version {version} is not supported"));
+        }
+        // Answered in version 0, whose layout any client reads. Nothing after the correlation id can be trusted.
+        let context = Context { api, version: 0, correlation_id, client_id: Default::default(), node };
+        return Ok(Incoming::Answered(context, api_versions::unsupported(config).into()));
+    }
+    let header =
+        RequestHeader::decode(&mut frame, api.request_header_version(version)).map_err(|error| error.to_string())?;
+    let mut request = Request::decode(api, version, &mut frame)?;
+    let batches = match &mut request {
+        Request::Produce(request) => produce::batches(request, version, config),
+        _ => Vec::new(),
+    };
+    let client_id = header.client_id.unwrap_or_default();
+    Ok(Incoming::Call(Box::new(Call {
+        context: Context { api, version, correlation_id, client_id, node },
+        request,
+        batches,
+    })))
+}
+
+/// The parts of an answer's frame, length included.
+///
+/// # Errors
+/// A sentence, if the answer can't be expressed in the request's version: a fault of this broker.
+pub(crate) fn write(context: &Context, outcome: Outcome) -> Result<Vec<Bytes>, String> {
+    let mut frame = BytesMut::with_capacity(256);
+    frame.put_i32(0);
+    ResponseHeader::default()
+        .with_correlation_id(context.correlation_id)
+        .encode(&mut frame, context.api.response_header_version(context.version))
+        .map_err(|error| error.to_string())?;
+    match outcome {
+        Outcome::Answer(response) => {
+            response.encode(context.version, &mut frame)?;
+            patch_length(&mut frame, 0);
+            Ok(vec![frame.freeze()])
+        }
+        Outcome::Fetched(answer) => answer.encode(context.version, frame),
+        Outcome::Close | Outcome::Later | Outcome::Silent => Ok(Vec::new()),
+    }
+}
+
+/// Writes the length of a frame into its first four bytes; `beyond` counts bytes that follow in other parts.
+pub(crate) fn patch_length(frame: &mut BytesMut, beyond: usize) {
+    let length = i32::try_from(frame.len() - 4 + beyond).unwrap_or(i32::MAX);
+    frame[..4].copy_from_slice(&length.to_be_bytes());
+}
+
+/// Appends an unsigned varint.
+pub(crate) fn put_varint(buffer: &mut BytesMut, mut value: usize) {
+    while value >= 0x80 {
+        buffer.put_u8((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    buffer.put_u8(value as u8);
+}

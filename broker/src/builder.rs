@@ -1,0 +1,172 @@
+//! How a broker is to be: nodes, topics, addresses, and what it should pretend.
+
+use std::io;
+use std::ops::RangeInclusive;
+use std::pin::Pin;
+use std::time::Duration;
+
+use kafka_protocol::messages::ApiKey;
+
+use crate::broker::Broker;
+use crate::config::Config;
+
+/// Describes a broker; awaiting it starts the broker.
+///
+/// By default: one node on a free port of 127.0.0.1, topics created when first asked for, each with one partition.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+/// let broker = ottla_broker::Broker::builder().nodes(3).topic("orders", 6).seed(7).try_start().await?;
+/// assert_eq!(broker.addresses().len(), 3);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it is awaited"]
+pub struct Builder {
+    pub(crate) config: Config,
+    pub(crate) listen: Option<String>,
+    pub(crate) advertised: Option<(String, u16)>,
+    pub(crate) started_at_ms: Option<i64>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self { config: Config::default(), listen: Some("127.0.0.1:0".into()), advertised: None, started_at_ms: None }
+    }
+}
+
+impl Builder {
+    /// Has so many nodes, numbered from 0; default 1, at least 1. They share their logs, so none ever lags behind.
+    pub fn nodes(mut self, nodes: u16) -> Self {
+        self.config.nodes = i32::from(nodes.max(1));
+        self
+    }
+
+    /// Creates a topic with so many partitions.
+    pub fn topic(mut self, name: impl Into<String>, partitions: u16) -> Self {
+        self.config.topics.push((name.into(), i32::from(partitions)));
+        self
+    }
+
+    /// Listens on `address` (`host:port`) with node 0; further nodes take the next free ports. Default `127.0.0.1:0`:
+    /// any free port.
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen = Some(address.into());
+        self
+    }
+
+    /// Opens no socket: clients come through [`Broker::connect`] alone. Each node is then called `node-N.ottla:9092`.
+    pub fn in_memory_only(mut self) -> Self {
+        self.listen = None;
+        self
+    }
+
+    /// Tells clients that node 0 is at this host and port, node 1 at the next port, and so on. Default: where it
+    /// listens.
+    pub fn advertised(mut self, host: impl Into<String>, port: u16) -> Self {
+        self.advertised = Some((host.into(), port));
+        self
+    }
+
+    /// Checks and acknowledges what is produced, and keeps none of it: for benchmarks. Default false. CRCs and records
+    /// are then not checked, unless [`Self::check_records`] comes after.
+    pub fn discard(mut self, discard: bool) -> Self {
+        self.config.discard = discard;
+        self.config.check_records = !discard;
+        self
+    }
+
+    /// Checks the CRC and each record of what is produced, as Kafka does. Default true.
+    pub fn check_records(mut self, check: bool) -> Self {
+        self.config.check_records = check;
+        self
+    }
+
+    /// Creates a topic when a client that allows it asks for one that isn't there. Default true.
+    pub fn auto_create_topics(mut self, create: bool) -> Self {
+        self.config.auto_create_topics = create;
+        self
+    }
+
+    /// Gives topics so many partitions where nobody says how many; default 1, at least 1.
+    pub fn default_partitions(mut self, partitions: u16) -> Self {
+        self.config.default_partitions = i32::from(partitions.max(1));
+        self
+    }
+
+    /// Gives partitions so many replicas where nobody says how many; default 3, at most the number of nodes. With 1,
+    /// a partition has no leader while its node is stopped.
+    pub fn replication_factor(mut self, replicas: u16) -> Self {
+        self.config.replication_factor = i16::try_from(replicas.max(1)).unwrap_or(i16::MAX);
+        self
+    }
+
+    /// Draws topic ids and the like from this seed, so that a run can be repeated. Default: a random one.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.config.seed = Some(seed);
+        self
+    }
+
+    /// Lets the broker's clock start at this time, in milliseconds since 1970. Default: the system's. It then runs as
+    /// Tokio's clock does.
+    pub fn started_at_ms(mut self, milliseconds: i64) -> Self {
+        self.started_at_ms = Some(milliseconds);
+        self
+    }
+
+    /// Offers an API up to this version only, as an older broker would.
+    pub fn max_version(self, api: ApiKey, version: i16) -> Self {
+        self.versions(api, 0..=version)
+    }
+
+    /// Offers only these versions of an API, as far as the broker speaks them.
+    pub fn versions(mut self, api: ApiKey, versions: RangeInclusive<i16>) -> Self {
+        self.config.versions.insert(api as i16, (*versions.start(), *versions.end()));
+        self
+    }
+
+    /// Doesn't offer an API at all: a request for it closes the connection.
+    pub fn without(self, api: ApiKey) -> Self {
+        self.versions(api, 0..=-1)
+    }
+
+    /// Waits so long for more members before an empty group's first rebalance; default zero (Kafka: three seconds).
+    pub fn group_initial_rebalance_delay(mut self, delay: Duration) -> Self {
+        self.config.group_initial_rebalance_delay = delay;
+        self
+    }
+
+    /// Remembers so many requests, the newest; default 100,000.
+    pub fn requests_kept(mut self, requests: usize) -> Self {
+        self.config.requests_kept = requests;
+        self
+    }
+
+    /// Starts the broker on the current Tokio runtime.
+    ///
+    /// # Errors
+    /// If there is no such runtime, an address can't be listened on, or a topic can't be created.
+    pub async fn try_start(self) -> io::Result<Broker> {
+        Broker::try_from_builder(self).await
+    }
+}
+
+impl IntoFuture for Builder {
+    type Output = Broker;
+    type IntoFuture = Pin<Box<dyn Future<Output = Broker> + Send>>;
+
+    /// Starts the broker, come what may: a topic that can't be created is left out, and if an address can't be listened
+    /// on there are in-memory connections alone. Both are logged as errors; [`Self::try_start`] returns them.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async {
+            let (broker, problems) = Broker::from_builder(self).await;
+            for problem in problems {
+                tracing::error!(%problem, "the broker started without");
+            }
+            broker
+        })
+    }
+}

@@ -1,0 +1,202 @@
+//! The state of the whole cluster: no socket, no clock, no task.
+//!
+//! ```text
+//! request(ticket, call, now) ─► faults judge ─► api acts ─► Ready(outcome)
+//!                                                   └────► Later: the outcome comes under its ticket
+//! on_time(now), stop_node(…), …  ─► take_answers() ─► (ticket, outcome)
+//! wake_at() says when on_time is due
+//! ```
+//!
+//! `now` is the time since the broker started.
+
+pub(crate) mod fetches;
+mod nodes;
+mod placement;
+pub(crate) mod timers;
+pub(crate) mod topic_config;
+pub(crate) mod topics;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::api::{self, Call, Outcome};
+use crate::config::Config;
+use crate::faults::{Faults, Subject, Verdict};
+use crate::observe::Requests;
+
+use fetches::Fetches;
+pub(crate) use nodes::Node;
+use timers::Timers;
+use topics::Topics;
+
+/// Names a request whose answer comes later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(pub(crate) u64);
+
+/// What became of a request.
+#[derive(Debug)]
+pub(crate) enum Handled {
+    /// Done.
+    Ready(Outcome),
+    /// The outcome comes under the ticket. If `blocks`, the connection's next request waits for it, as in Kafka.
+    Later { blocks: bool },
+}
+
+/// Something that is to happen at its time.
+#[derive(Debug)]
+pub(crate) enum Timer {
+    /// A fetch waited long enough.
+    Fetch(Ticket),
+    /// A delayed answer is due.
+    Release(Ticket),
+}
+
+/// All brokers, topics and groups.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) config: Config,
+    pub(crate) id: String,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) topics: Topics,
+    pub(crate) fetches: Fetches,
+    pub(crate) timers: Timers<Timer>,
+    pub(crate) faults: Faults,
+    pub(crate) requests: Requests,
+    random: fastrand::Rng,
+    next_producer_id: i64,
+    answers: Vec<(Ticket, Outcome)>,
+    /// Of requests that wait: what is to be done to their answers.
+    verdicts: BTreeMap<Ticket, Verdict>,
+    /// Answers held back, in the order of their requests.
+    held: BTreeMap<Ticket, Outcome>,
+    delayed: BTreeMap<Ticket, Outcome>,
+}
+
+impl Cluster {
+    /// A cluster whose nodes are all up. Topics of the configuration are created by [`Self::create_topic`].
+    pub(crate) fn new(config: Config) -> Self {
+        let mut random = config.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+        Self {
+            id: Uuid::from_u128(random.u128(..)).simple().to_string()[..22].to_owned(),
+            nodes: (0..config.nodes).map(Node::new).collect(),
+            topics: Topics::default(),
+            fetches: Fetches::default(),
+            timers: Timers::default(),
+            faults: Faults::default(),
+            requests: Requests::new(config.requests_kept),
+            random,
+            next_producer_id: 0,
+            answers: Vec::new(),
+            verdicts: BTreeMap::new(),
+            held: BTreeMap::new(),
+            delayed: BTreeMap::new(),
+            config,
+        }
+    }
+
+    /// Acts on a request of a client.
+    pub(crate) fn request(&mut self, ticket: Ticket, call: Call, now: Duration) -> Handled {
+        self.requests.saw(&call.context, now);
+        let subject =
+            Subject { api: call.context.api, node: call.context.node, client_id: call.context.client_id.as_str() };
+        let verdict = self.faults.judge(subject, || call.request.targets(&self.topics));
+        if verdict.refuse {
+            return Handled::Ready(Outcome::Close);
+        }
+        if verdict.ignore {
+            return Handled::Later { blocks: false };
+        }
+        let outcome = if verdict.repeat {
+            let first = api::act(self, ticket, call.clone(), &verdict, now);
+            if matches!(first, Outcome::Later) { first } else { api::act(self, ticket, call, &verdict, now) }
+        } else {
+            api::act(self, ticket, call, &verdict, now)
+        };
+        if matches!(outcome, Outcome::Later) {
+            if verdict != Verdict::default() {
+                self.verdicts.insert(ticket, verdict);
+            }
+            return Handled::Later { blocks: true };
+        }
+        match self.harm(ticket, outcome, &verdict, now) {
+            Some(outcome) => Handled::Ready(outcome),
+            None => Handled::Later { blocks: false },
+        }
+    }
+
+    /// Does what is due.
+    pub(crate) fn on_time(&mut self, now: Duration) {
+        while let Some(timer) = self.timers.fire(now) {
+            match timer {
+                Timer::Fetch(ticket) => api::fetch::expire(self, ticket, now),
+                Timer::Release(ticket) => {
+                    let outcome = self.delayed.remove(&ticket);
+                    self.answers.extend(outcome.map(|outcome| (ticket, outcome)));
+                }
+            }
+        }
+    }
+
+    /// When [`Self::on_time`] is due next.
+    pub(crate) fn wake_at(&self) -> Option<Duration> {
+        self.timers.next()
+    }
+
+    /// Outcomes of requests that had to wait.
+    pub(crate) fn take_answers(&mut self) -> Vec<(Ticket, Outcome)> {
+        std::mem::take(&mut self.answers)
+    }
+
+    /// Ends the wait of a request.
+    pub(crate) fn answer(&mut self, ticket: Ticket, outcome: Outcome, now: Duration) {
+        let verdict = self.verdicts.remove(&ticket).unwrap_or_default();
+        if let Some(outcome) = self.harm(ticket, outcome, &verdict, now) {
+            self.answers.push((ticket, outcome));
+        }
+    }
+
+    /// Lets go the answers held back, the oldest request's first; all of them, or so many.
+    pub(crate) fn release(&mut self, count: usize) {
+        for _ in 0..count.min(self.held.len()) {
+            self.answers.extend(self.held.pop_first());
+        }
+    }
+
+    /// Answers held back now.
+    pub(crate) fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Does to an answer what its verdict says; `None` if it comes later.
+    fn harm(&mut self, ticket: Ticket, mut outcome: Outcome, verdict: &Verdict, now: Duration) -> Option<Outcome> {
+        if let Some(time) = verdict.throttle {
+            outcome.throttle(i32::try_from(time.as_millis()).unwrap_or(i32::MAX));
+        }
+        if verdict.drop_after {
+            outcome = Outcome::Close;
+        }
+        if verdict.hold {
+            self.held.insert(ticket, outcome);
+            return None;
+        }
+        if let Some(delay) = verdict.delay {
+            self.delayed.insert(ticket, outcome);
+            self.timers.set(now + delay, Timer::Release(ticket));
+            return None;
+        }
+        Some(outcome)
+    }
+
+    /// A producer id no one had before.
+    pub(crate) fn new_producer_id(&mut self) -> i64 {
+        self.next_producer_id += 1;
+        self.next_producer_id - 1
+    }
+
+    /// A fresh id, from the seeded generator.
+    pub(crate) fn new_uuid(&mut self) -> Uuid {
+        uuid::Builder::from_random_bytes(self.random.u128(..).to_be_bytes()).into_uuid()
+    }
+}

@@ -1,0 +1,31 @@
+//! The brokers of a cluster.
+
+use kafka_protocol::protocol::StrBytes;
+
+/// One broker, as clients are told of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) id: i32,
+    pub(crate) host: StrBytes,
+    pub(crate) port: i32,
+    pub(crate) is_up: bool,
+}
+
+/// The port of nodes that listen nowhere but in memory.
+const MEMORY_PORT: i32 = 9092;
+
+impl Node {
+    /// A node reachable in memory, under a name of its own.
+    pub(crate) fn new(id: i32) -> Self {
+        Self { id, host: StrBytes::from_string(format!("node-{id}.ottla")), port: MEMORY_PORT, is_up: true }
+    }
+
+    /// `host:port`
+    pub(crate) fn address(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Topics, their partitions and who leads them.
+
+use std::collections::BTreeMap;
+
+use kafka_protocol::ResponseError;
+use uuid::Uuid;
+
+use crate::log::Log;
+
+use super::topic_config::TopicConfig;
+
+/// A node id no broker has: nobody leads.
+pub(crate) const NO_LEADER: i32 = -1;
+
+/// All topics, by name and by id.
+#[derive(Debug, Default)]
+pub(crate) struct Topics {
+    by_name: BTreeMap<String, Topic>,
+    names: BTreeMap<Uuid, String>,
+}
+
+/// A topic.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: String,
+    pub(crate) id: Uuid,
+    pub(crate) config: TopicConfig,
+    pub(crate) partitions: Vec<Partition>,
+}
+
+/// One partition: a log that all its replicas share, and the replica that leads.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    pub(crate) leader: i32,
+    pub(crate) leader_epoch: i32,
+    pub(crate) replicas: Vec<i32>,
+    pub(crate) log: Log,
+}
+
+impl Topics {
+    pub(crate) fn get(&self, name: &str) -> Option<&Topic> {
+        self.by_name.get(name)
+    }
+
+    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Topic> {
+        self.by_name.get_mut(name)
+    }
+
+    /// The name of the topic with this id.
+    pub(crate) fn name_of(&self, id: Uuid) -> Option<&str> {
+        self.names.get(&id).map(String::as_str)
+    }
+
+    /// In order of name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Topic> {
+        self.by_name.values()
+    }
+
+    /// In order of name.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Topic> {
+        self.by_name.values_mut()
+    }
+
+    pub(crate) fn insert(&mut self, topic: Topic) {
+        self.names.insert(topic.id, topic.name.clone());
+        self.by_name.insert(topic.name.clone(), topic);
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) -> Option<Topic> {
+        let topic = self.by_name.remove(name)?;
+        self.names.remove(&topic.id);
+        Some(topic)
+    }
+
+    /// A partition, by topic name and index.
+    pub(crate) fn partition(&self, topic: &str, index: i32) -> Option<&Partition> {
+        self.get(topic)?.partition(index)
+    }
+
+    /// A partition, by topic name and index.
+    pub(crate) fn partition_mut(&mut self, topic: &str, index: i32) -> Option<&mut Partition> {
+        self.get_mut(topic)?.partitions.get_mut(usize::try_from(index).ok()?)
+    }
+}
+
+impl Topic {
+    pub(crate) fn partition(&self, index: i32) -> Option<&Partition> {
+        self.partitions.get(usize::try_from(index).ok()?)
+    }
+}
+
+impl Partition {
+    /// A partition led by its first replica.
+    pub(crate) fn new(replicas: Vec<i32>) -> Self {
+        let mut partition = Self { leader: NO_LEADER, leader_epoch: -1, replicas, log: Log::default() };
+        let first = partition.replicas.first().copied().unwrap_or(NO_LEADER);
+        partition.lead(first);
+        partition
+    }
+
+    /// Makes `leader` the leader, under a new epoch.
+    pub(crate) fn lead(&mut self, leader: i32) {
+        self.leader = leader;
+        self.leader_epoch += 1;
+        if leader != NO_LEADER {
+            self.log.epochs.assign(self.leader_epoch, self.log.end_offset());
+        }
+    }
+
+    /// Elects a live replica if the leader is gone; nobody, if none lives. Tells whether anything changed.
+    pub(crate) fn elect(&mut self, is_live: impl Fn(i32) -> bool) -> bool {
+        if self.leader != NO_LEADER && is_live(self.leader) {
+            return false;
+        }
+        let next = self.replicas.iter().copied().find(|replica| is_live(*replica)).unwrap_or(NO_LEADER);
+        let changed = next != self.leader;
+        if changed {
+            self.lead(next);
+        }
+        changed
+    }
+
+    /// Checks that `node` leads, and that the client's idea of the leader epoch (-1: none) is the right one.
+    ///
+    /// # Errors
+    /// `FENCED_LEADER_EPOCH`, `UNKNOWN_LEADER_EPOCH`, `NOT_LEADER_OR_FOLLOWER`.
+    pub(crate) fn check_leader(&self, node: i32, client_epoch: i32) -> Result<(), ResponseError> {
+        if client_epoch >= 0 && client_epoch < self.leader_epoch {
+            return Err(ResponseError::FencedLeaderEpoch);
+        }
+        if client_epoch > self.leader_epoch {
+            return Err(ResponseError::UnknownLeaderEpoch);
+        }
+        if self.leader != node {
+            return Err(ResponseError::NotLeaderOrFollower);
+        }
+        Ok(())
+    }
+}
+
+/// Whether Kafka allows a topic of this name: 1 to 249 of `a-z A-Z 0-9 . _ -`, not `.` or `..`.
+pub(crate) fn is_legal_name(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=249).contains(&name.len()) && name != "." && name != ".." && name.bytes().all(legal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_rises_with_every_leader() {
+        let mut partition = Partition::new(vec![1, 2]);
+        assert_eq!((partition.leader, partition.leader_epoch), (1, 0));
+        assert!(!partition.elect(|_| true), "the leader lives");
+        assert!(partition.elect(|node| node != 1));
+        assert_eq!((partition.leader, partition.leader_epoch), (2, 1));
+        assert!(partition.elect(|_| false));
+        assert_eq!((partition.leader, partition.leader_epoch), (NO_LEADER, 2));
+        assert!(!partition.elect(|_| false), "nobody follows nobody");
+    }
+
+    #[test]
+    fn a_stale_client_is_fenced_before_it_is_sent_elsewhere() {
+        let mut partition = Partition::new(vec![1, 2]);
+        partition.lead(2);
+        assert_eq!(partition.check_leader(1, 0), Err(ResponseError::FencedLeaderEpoch));
+        assert_eq!(partition.check_leader(2, 2), Err(ResponseError::UnknownLeaderEpoch));
+        assert_eq!(partition.check_leader(1, 1), Err(ResponseError::NotLeaderOrFollower));
+        assert_eq!(partition.check_leader(2, -1), Ok(()));
+    }
+
+    #[test]
+    fn illegal_names_are_refused() {
+        assert!(is_legal_name("orders.v1_new-2"));
+        for name in ["", ".", "..", "a b", "naïve", &"x".repeat(250)] {
+            assert!(!is_legal_name(name), "{name}");
+        }
+    }
+}

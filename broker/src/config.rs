@@ -1,0 +1,52 @@
+//! What a broker was built with.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Settings of a cluster, fixed once it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) nodes: i32,
+    pub(crate) replication_factor: i16,
+    pub(crate) topics: Vec<(String, i32)>,
+    pub(crate) auto_create_topics: bool,
+    pub(crate) default_partitions: i32,
+    /// Keep nothing of what is produced.
+    pub(crate) discard: bool,
+    /// Check CRCs and records before an append.
+    pub(crate) check_records: bool,
+    pub(crate) seed: Option<u64>,
+    /// Versions offered, where they aren't all: least and greatest, by API key. An empty range hides the API.
+    pub(crate) versions: BTreeMap<i16, (i16, i16)>,
+    pub(crate) group_initial_rebalance_delay: Duration,
+    /// Wall-clock time at the start, in milliseconds since 1970.
+    pub(crate) started_ms: i64,
+    /// Requests remembered for observation.
+    pub(crate) requests_kept: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            nodes: 1,
+            replication_factor: 3,
+            topics: Vec::new(),
+            auto_create_topics: true,
+            default_partitions: 1,
+            discard: false,
+            check_records: true,
+            seed: None,
+            versions: BTreeMap::new(),
+            group_initial_rebalance_delay: Duration::ZERO,
+            started_ms: 0,
+            requests_kept: 100_000,
+        }
+    }
+}
+
+impl Config {
+    /// Wall-clock time in milliseconds since 1970, `now` after the start.
+    pub(crate) fn wall_ms(&self, now: Duration) -> i64 {
+        self.started_ms + i64::try_from(now.as_millis()).unwrap_or(i64::MAX / 2)
+    }
+}

@@ -1,0 +1,277 @@
+//! One partition's log: batches in offset order, kept as slices of the frames they came in.
+
+pub(crate) mod batch;
+mod codec;
+pub(crate) use codec::name as codec_name;
+mod epochs;
+pub(crate) mod producers;
+pub(crate) mod record;
+
+use bytes::Bytes;
+
+use batch::{Batch, Header};
+use epochs::Epochs;
+use producers::Producers;
+
+/// Batches kept as a slice of their frame only from this size on; smaller ones are copied, so that a few bytes don't
+/// pin a whole frame.
+const SLICE_FROM_BYTES: usize = 32 * 1024;
+
+/// A stored batch: the header as the leader wrote it, and the producer's bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) header: Header,
+    pub(crate) head: Bytes,
+    pub(crate) body: Bytes,
+}
+
+impl Stored {
+    /// Bytes of the whole batch.
+    pub(crate) fn size(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+}
+
+/// A partition's log, its leader epochs and what it knows of producers.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    batches: Vec<Stored>,
+    start_offset: i64,
+    end_offset: i64,
+    pub(crate) epochs: Epochs,
+    pub(crate) producers: Producers,
+}
+
+impl Log {
+    /// The first offset that can be read.
+    pub(crate) fn start_offset(&self) -> i64 {
+        self.start_offset
+    }
+
+    /// The offset the next record gets. The high watermark too: every replica shares this log.
+    pub(crate) fn end_offset(&self) -> i64 {
+        self.end_offset
+    }
+
+    /// All batches kept.
+    pub(crate) fn batches(&self) -> &[Stored] {
+        &self.batches
+    }
+
+    /// Appends a batch under `leader_epoch` and returns its first offset. Unless `keep`, only the offsets advance.
+    pub(crate) fn append(&mut self, batch: Batch, leader_epoch: i32, keep: bool) -> i64 {
+        let Batch { mut header, body } = batch;
+        header.base_offset = self.end_offset;
+        header.leader_epoch = leader_epoch;
+        let base_offset = header.base_offset;
+        self.end_offset = header.last_offset() + 1;
+        self.epochs.assign(leader_epoch, base_offset);
+        if header.has_producer() {
+            self.producers.appended(&header);
+        }
+        if keep {
+            let body = if body.len() < SLICE_FROM_BYTES { Bytes::copy_from_slice(&body) } else { body };
+            self.batches.push(Stored { head: header.write(), header, body });
+        } else {
+            self.start_offset = self.end_offset;
+        }
+        base_offset
+    }
+
+    /// Slices of the log from the batch that holds `offset`, at most `max_bytes`; the last batch may be cut short.
+    ///
+    /// With `at_least_one` the first batch comes whole, however large it is (KIP-74).
+    pub(crate) fn read(&self, offset: i64, max_bytes: usize, at_least_one: bool) -> Slices {
+        let from = self.batches.partition_point(|batch| batch.header.last_offset() < offset);
+        let mut slices = Slices::default();
+        let mut room = match self.batches.get(from) {
+            Some(first) if at_least_one => max_bytes.max(first.size()),
+            Some(_) => max_bytes,
+            None => return slices,
+        };
+        for batch in &self.batches[from..] {
+            for part in [&batch.head, &batch.body] {
+                let taken = part.len().min(room);
+                if taken == 0 {
+                    return slices;
+                }
+                slices.push(part.slice(..taken));
+                room -= taken;
+            }
+        }
+        slices
+    }
+
+    /// Bytes readable from `offset` on, counted up to `enough`.
+    pub(crate) fn readable_bytes(&self, offset: i64, enough: usize) -> usize {
+        let from = self.batches.partition_point(|batch| batch.header.last_offset() < offset);
+        let mut bytes = 0;
+        for batch in &self.batches[from..] {
+            bytes += batch.size();
+            if bytes >= enough {
+                break;
+            }
+        }
+        bytes
+    }
+
+    /// Drops records before `offset`, as DeleteRecords does: whole batches go, the one that holds it stays.
+    pub(crate) fn delete_before(&mut self, offset: i64) {
+        self.start_offset = self.start_offset.max(offset.min(self.end_offset));
+        let gone = self.batches.partition_point(|batch| batch.header.last_offset() < self.start_offset);
+        self.batches.drain(..gone);
+        self.epochs.start_at(self.start_offset);
+    }
+
+    /// Drops whole batches from the end so that nothing at or after `offset` is left, as an unclean election does.
+    pub(crate) fn truncate(&mut self, offset: i64) {
+        let kept = self.batches.partition_point(|batch| batch.header.last_offset() < offset);
+        if kept < self.batches.len() {
+            self.end_offset = self.batches[kept].header.base_offset;
+            self.batches.truncate(kept);
+        }
+        self.start_offset = self.start_offset.min(self.end_offset);
+        self.epochs.truncate(self.end_offset);
+        self.producers = Producers::default();
+        for batch in self.batches.iter().filter(|batch| batch.header.has_producer()) {
+            self.producers.appended(&batch.header);
+        }
+    }
+
+    /// The first record at or after `timestamp_ms`: its offset and timestamp, and its batch's leader epoch.
+    pub(crate) fn at_time(&self, timestamp_ms: i64) -> Option<Found> {
+        let candidates = self.batches.iter().filter(|batch| batch.header.max_timestamp >= timestamp_ms);
+        candidates.into_iter().find_map(|batch| {
+            let mut records = record::records(batch);
+            let found =
+                records.find(|record| record.offset >= self.start_offset && record.timestamp >= timestamp_ms)?;
+            Some(Found::new(batch, &found))
+        })
+    }
+
+    /// The first of the records with the greatest timestamp.
+    pub(crate) fn at_max_time(&self) -> Option<Found> {
+        let mut greatest: Option<&Stored> = None;
+        for batch in &self.batches {
+            if greatest.is_none_or(|found| batch.header.max_timestamp > found.header.max_timestamp) {
+                greatest = Some(batch);
+            }
+        }
+        let batch = greatest?;
+        let record = record::records(batch).find(|record| record.timestamp == batch.header.max_timestamp)?;
+        Some(Found::new(batch, &record))
+    }
+}
+
+/// Where a search by time ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) offset: i64,
+    pub(crate) timestamp: i64,
+    pub(crate) leader_epoch: i32,
+}
+
+impl Found {
+    fn new(batch: &Stored, record: &record::Record) -> Self {
+        Self { offset: record.offset, timestamp: record.timestamp, leader_epoch: batch.header.leader_epoch }
+    }
+}
+
+/// Parts of the log, to be written one after another.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Slices {
+    pub(crate) parts: Vec<Bytes>,
+    pub(crate) bytes: usize,
+}
+
+impl Slices {
+    fn push(&mut self, part: Bytes) {
+        self.bytes += part.len();
+        self.parts.push(part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::batch::tests::{batch, producer_batch};
+    use super::*;
+
+    fn log(batches: &[i32]) -> Log {
+        let mut log = Log::default();
+        for count in batches {
+            log.append(batch(*count), 0, true);
+        }
+        log
+    }
+
+    fn first_offset(slices: &Slices) -> Option<i64> {
+        slices.parts.first().map(|head| i64::from_be_bytes(head[..8].try_into().unwrap()))
+    }
+
+    #[test]
+    fn offsets_advance_by_the_records_of_each_batch() {
+        let mut log = log(&[3]);
+        assert_eq!(log.append(batch(2), 7, true), 3);
+        assert_eq!(log.end_offset(), 5);
+        assert_eq!(log.batches()[1].head[..8], 3i64.to_be_bytes(), "the base offset is written in the header");
+        assert_eq!(log.batches()[1].head[12..16], 7i32.to_be_bytes(), "and so is the leader epoch");
+    }
+
+    #[test]
+    fn a_read_begins_with_the_batch_that_holds_the_offset() {
+        let log = log(&[3, 3]);
+        assert_eq!(first_offset(&log.read(2, 10_000, false)), Some(0));
+        assert_eq!(first_offset(&log.read(3, 10_000, false)), Some(3));
+        assert_eq!(first_offset(&log.read(6, 10_000, true)), None);
+    }
+
+    #[test]
+    fn a_read_is_cut_at_its_limit_but_never_within_the_first_batch_if_one_is_due() {
+        let log = log(&[3, 3]);
+        let size = log.batches()[0].size();
+        assert_eq!(log.read(0, size + 10, false).bytes, size + 10);
+        assert_eq!(log.read(0, 10, false).bytes, 10);
+        assert_eq!(log.read(0, 10, true).bytes, size);
+        assert_eq!(log.read(0, 0, false).bytes, 0);
+    }
+
+    #[test]
+    fn a_log_that_keeps_nothing_still_counts() {
+        let mut log = Log::default();
+        log.append(batch(3), 0, false);
+        assert_eq!((log.start_offset(), log.end_offset()), (3, 3));
+        assert!(log.batches().is_empty());
+    }
+
+    #[test]
+    fn deleting_keeps_the_batch_that_holds_the_offset() {
+        let mut log = log(&[3, 3]);
+        log.delete_before(4);
+        assert_eq!((log.start_offset(), log.end_offset(), log.batches().len()), (4, 6, 1));
+        log.delete_before(100);
+        assert_eq!((log.start_offset(), log.batches().len()), (6, 0));
+    }
+
+    #[test]
+    fn truncation_forgets_what_producers_wrote_there() {
+        let mut log = Log::default();
+        log.append(producer_batch(1, 9, 0, 0), 0, true);
+        log.append(producer_batch(1, 9, 0, 1), 1, true);
+        log.truncate(1);
+        assert_eq!(log.end_offset(), 1);
+        assert!(log.producers.check(&producer_batch(1, 9, 0, 1).header).is_ok(), "sequence 1 is due again");
+    }
+
+    #[test]
+    fn a_search_by_time_finds_the_first_record_at_or_after_it() {
+        let mut log = log(&[2]);
+        let mut late = batch(2);
+        late.header.base_timestamp = 2_000;
+        late.header.max_timestamp = 2_000;
+        log.append(late, 4, true);
+        assert_eq!(log.at_time(1_000), Some(Found { offset: 0, timestamp: 1_000, leader_epoch: 0 }));
+        assert_eq!(log.at_time(1_001), Some(Found { offset: 2, timestamp: 2_000, leader_epoch: 4 }));
+        assert_eq!(log.at_time(2_001), None);
+        assert_eq!(log.at_max_time(), Some(Found { offset: 2, timestamp: 2_000, leader_epoch: 4 }));
+    }
+}
