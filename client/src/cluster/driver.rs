@@ -1,0 +1,250 @@
+//! The task that keeps metadata fresh.
+#![expect(clippy::disallowed_methods, reason = "driver: owns the clock and the task")]
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use ottla_wire::messages::metadata_request::MetadataRequestTopic;
+use ottla_wire::messages::{MetadataRequest, MetadataResponse};
+use ottla_wire::{Code, Str};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::metadata::Scope;
+use super::{Cluster, Lane};
+use crate::config::RecoveryStrategy;
+use crate::connection::{Backoff, Link};
+use crate::error::{Error, Kind};
+
+/// A broker that has not answered for this long is not waited for alone: the next is asked as well.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Whose metadata is kept, and how soon it is wanted.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    topics: BTreeSet<Str>,
+    auto_create: bool,
+    refresh: bool,
+    avoid: BTreeSet<i32>,
+}
+
+impl Wanted {
+    pub(super) fn new(auto_create: bool) -> Self {
+        // The first metadata is asked for at once: it finds the brokers.
+        Self { topics: BTreeSet::new(), auto_create, refresh: true, avoid: BTreeSet::new() }
+    }
+
+    /// True if it is news.
+    pub(super) fn add(&mut self, topic: &str) -> bool {
+        let new = !self.topics.contains(topic) && self.topics.insert(topic.into());
+        self.refresh |= new;
+        new
+    }
+
+    /// True if there is one among them that was not kept before.
+    pub(super) fn replace<'a>(&mut self, topics: impl IntoIterator<Item = &'a str>) -> bool {
+        let topics: BTreeSet<Str> = topics.into_iter().map(Str::from).collect();
+        let new = !topics.is_subset(&self.topics);
+        self.topics = topics;
+        self.refresh |= new;
+        new
+    }
+
+    pub(super) fn refresh(&mut self) {
+        self.refresh = true;
+    }
+
+    pub(super) fn refresh_avoiding(&mut self, broker: i32) {
+        self.refresh = true;
+        self.avoid.insert(broker);
+    }
+
+    /// What to ask now: the request, and whom rather not to.
+    fn take(&mut self) -> (MetadataRequest, BTreeSet<i32>) {
+        self.refresh = false;
+        let topics = self
+            .topics
+            .iter()
+            .map(|name| MetadataRequestTopic { name: Some(name.clone()), ..MetadataRequestTopic::default() })
+            .collect();
+        let request = MetadataRequest {
+            topics: Some(topics),
+            allow_auto_topic_creation: self.auto_create,
+            ..MetadataRequest::default()
+        };
+        (request, std::mem::take(&mut self.avoid))
+    }
+}
+
+pub(super) fn start(cluster: &Arc<Cluster>) {
+    let driver = Driver {
+        cluster: Arc::downgrade(cluster),
+        wake: cluster.wake.clone(),
+        backoff: Backoff::new(cluster.config().retry_backoff, cluster.config().retry_backoff_max),
+        first_failure: None,
+        rebootstrap: false,
+    };
+    cluster.runtime().spawn(driver.run());
+}
+
+struct Driver {
+    /// The driver ends with the cluster: it must not keep it alive.
+    cluster: Weak<Cluster>,
+    wake: Arc<Notify>,
+    backoff: Backoff,
+    first_failure: Option<Instant>,
+    /// A broker asked its clients to start over (KIP-1102).
+    rebootstrap: bool,
+}
+
+impl Driver {
+    async fn run(mut self) {
+        loop {
+            let Some(cluster) = self.cluster.upgrade() else { return };
+            let wanted = cluster.wanted.lock().refresh;
+            let max_age = cluster.config().metadata_max_age;
+            if !wanted {
+                drop(cluster);
+                // On age, whatever happened.
+                let _ = tokio::time::timeout(max_age, self.wake.notified()).await;
+                let Some(cluster) = self.cluster.upgrade() else { return };
+                if !cluster.wanted.lock().refresh && cluster.view.borrow().metadata.version == 0 {
+                    continue;
+                }
+            } else {
+                drop(cluster);
+            }
+            let Some(cluster) = self.cluster.upgrade() else { return };
+            let wait = match self.refresh(&cluster).await {
+                Ok(()) => {
+                    self.backoff.reset();
+                    self.first_failure = None;
+                    cluster.runtime().random(|random| self.backoff.peek(random))
+                }
+                Err(error) => {
+                    self.first_failure.get_or_insert_with(Instant::now);
+                    if self.backoff.failures() == 0 {
+                        tracing::warn!(%error, "no metadata; trying again");
+                    }
+                    cluster.wanted.lock().refresh();
+                    cluster.view.send_modify(|view| view.failure = Some(error));
+                    cluster.runtime().random(|random| self.backoff.next(random))
+                }
+            };
+            drop(cluster);
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// One round: asks brokers until one answers.
+    async fn refresh(&mut self, cluster: &Arc<Cluster>) -> Result<(), Error> {
+        let (request, avoid) = cluster.wanted.lock().take();
+        let known = if std::mem::take(&mut self.rebootstrap) { Vec::new() } else { known(cluster, &avoid) };
+        let mut last = None;
+        if !known.is_empty() {
+            match self.ask(cluster, known, &request).await {
+                Ok(response) => return self.learn(cluster, &response),
+                Err(error) => last = Some(error),
+            }
+            if cluster.config().metadata_recovery == RecoveryStrategy::None {
+                return Err(last.unwrap_or_else(|| Error::closed("client")));
+            }
+        }
+        // None of the brokers it knew can be reached, or none is known yet: the bootstrap servers (KIP-899).
+        let mut servers: Vec<_> = (0..cluster.config().bootstrap_servers.len())
+            .map(|index| cluster.bootstrap_link(index))
+            .collect::<Result<_, _>>()?;
+        cluster.runtime().random(|random| random.shuffle(&mut servers));
+        match self.ask(cluster, servers, &request).await {
+            Ok(response) => self.learn(cluster, &response),
+            Err(error) => Err(last.unwrap_or(error)),
+        }
+    }
+
+    /// Asks one after the other, the next when one fails or is silent; the first answer counts.
+    async fn ask(
+        &self,
+        cluster: &Arc<Cluster>,
+        links: Vec<Arc<Link>>,
+        request: &MetadataRequest,
+    ) -> Result<MetadataResponse, Error> {
+        let trigger = cluster.config().rebootstrap_trigger;
+        let give_up = self.first_failure.map_or_else(Instant::now, |at| at).checked_add(trigger);
+        let mut links = links.into_iter();
+        let mut attempts = JoinSet::new();
+        let mut failure = None;
+        loop {
+            if let Some(link) = links.next() {
+                let (request, timeout) = (request.clone(), cluster.config().request_timeout);
+                attempts.spawn(async move {
+                    let make = move |versions: &super::Versions| Ok((request, versions.choose::<MetadataRequest>()?));
+                    link.call(make, timeout).await.map_err(|error| error.within("metadata"))
+                });
+            } else if attempts.is_empty() {
+                return Err(failure.unwrap_or_else(|| Error::new(Kind::Connection, "metadata: no broker is known")));
+            }
+            let next = if links.len() > 0 { Instant::now().checked_add(PATIENCE) } else { give_up };
+            match until(next.unwrap_or_else(far_future), attempts.join_next()).await {
+                Some(Some(Ok(Ok((response, _))))) => return Ok(response),
+                Some(Some(Ok(Err(error)))) => failure = worse(failure, error),
+                Some(Some(Err(_)) | None) => {}
+                None if links.len() > 0 => {}
+                None => {
+                    let silent = Error::new(Kind::Timeout, "metadata: no broker answers");
+                    return Err(failure.unwrap_or(silent));
+                }
+            }
+        }
+    }
+
+    fn learn(&mut self, cluster: &Cluster, response: &MetadataResponse) -> Result<(), Error> {
+        let code = response.error_code;
+        if code == Code::RebootstrapRequired {
+            self.rebootstrap = true;
+        }
+        if !code.is_none() {
+            return Err(Error::broker(code, "metadata"));
+        }
+        if response.brokers.is_empty() {
+            return Err(Error::broker(Code::BrokerNotAvailable, "metadata names no broker"));
+        }
+        let newer = Arc::new(cluster.metadata().merged(response, Scope::Some));
+        cluster.forget_links(&newer);
+        cluster.view.send_modify(|view| {
+            // Of topics no longer wanted nothing is kept.
+            view.metadata = newer;
+            view.failure = None;
+        });
+        Ok(())
+    }
+}
+
+/// The ways to the known brokers, the best first.
+fn known(cluster: &Arc<Cluster>, avoid: &BTreeSet<i32>) -> Vec<Arc<Link>> {
+    let mut brokers: Vec<_> = cluster.metadata().brokers.keys().copied().collect();
+    cluster.runtime().random(|random| random.shuffle(&mut brokers));
+    let mut links: Vec<_> =
+        brokers.into_iter().filter_map(|broker| Some((broker, cluster.link(broker, Lane::Main).ok()?))).collect();
+    links.sort_by_key(|(broker, link)| (avoid.contains(broker), link.is_failing(), !link.is_connected(), link.load()));
+    links.into_iter().map(|(_, link)| link).collect()
+}
+
+/// Of two failures the one that waiting cannot mend only if both are such: another broker may still be right.
+fn worse(first: Option<Error>, second: Error) -> Option<Error> {
+    match first {
+        Some(first) if first.is_retriable() => Some(first),
+        _ => Some(second),
+    }
+}
+
+fn far_future() -> Instant {
+    Instant::now() + Duration::from_secs(86_400 * 365)
+}
+
+/// What a future gives before the deadline; None after it.
+pub(crate) async fn until<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout_at(deadline, future).await.ok()
+}

@@ -1,0 +1,175 @@
+//! One error type for the whole client: what failed, what to do about it, where, and why.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use ottla_wire::Code;
+
+/// Why an operation failed, where, and what can be done about it.
+///
+/// Cheap to clone: one failure settles a whole batch. `Display` prints the whole sentence; it is for people, programs
+/// ask [`kind`](Self::kind), [`code`](Self::code) and [`retry`](Self::retry).
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+struct Inner {
+    kind: Kind,
+    /// What was being done, where: "produce to orders[3] on broker 1 (localhost:9092)".
+    context: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What went wrong: the stable part of an [`Error`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A broker answered with this error code.
+    Broker(Code),
+    /// The client was closed, or the runtime it was given ended.
+    Closed,
+    /// A setting is unknown, out of range, or contradicts another.
+    Config,
+    /// A connection failed, or could not be made.
+    Connection,
+    /// The bytes received are not valid Kafka protocol, or a batch is damaged.
+    Protocol,
+    /// The call contradicts the state of the client: a `poll` without a subscription, say.
+    State,
+    /// The deadline passed first. The operation may still have taken effect.
+    Timeout,
+    /// The record is larger than `max.request.size` or `buffer.memory` allows.
+    TooLarge,
+    /// The broker speaks no version of an API that this client speaks.
+    UnsupportedVersion,
+    /// The call would have to wait; see [`Producer::try_enqueue`](crate::Producer::try_enqueue).
+    WouldBlock,
+}
+
+/// What to do next. Ordered: later means more work before another attempt.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Retry {
+    /// Send the same request again after a backoff.
+    Backoff,
+    /// Refresh metadata first: the leader or coordinator moved.
+    Refresh,
+    /// Retrying cannot help.
+    Never,
+}
+
+impl Error {
+    pub(crate) fn new(kind: Kind, context: impl Into<String>) -> Self {
+        Self(Arc::new(Inner { kind, context: context.into(), source: None }))
+    }
+
+    pub(crate) fn caused_by(
+        kind: Kind,
+        context: impl Into<String>,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self(Arc::new(Inner { kind, context: context.into(), source: Some(source.into()) }))
+    }
+
+    /// An error code that a broker answered with.
+    pub(crate) fn broker(code: Code, context: impl Into<String>) -> Self {
+        Self::new(Kind::Broker(code), context)
+    }
+
+    pub(crate) fn closed(what: &str) -> Self {
+        Self::new(Kind::Closed, format!("the {what} is closed"))
+    }
+
+    /// The same failure, seen from further out: `context` is put before it.
+    pub(crate) fn within(self, context: impl fmt::Display) -> Self {
+        Self(Arc::new(Inner {
+            kind: self.kind(),
+            context: format!("{context}: {}", self.0.context),
+            source: Some(Box::new(self)),
+        }))
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// Kafka's error code, if a broker answered with one.
+    pub fn code(&self) -> Option<Code> {
+        match self.0.kind {
+            Kind::Broker(code) => Some(code),
+            _ => None,
+        }
+    }
+
+    /// Whether, and how, the same operation may be tried again.
+    pub fn retry(&self) -> Retry {
+        match self.0.kind {
+            Kind::Broker(code) if code.refreshes_metadata() => Retry::Refresh,
+            Kind::Broker(code) if code.retriable() => Retry::Backoff,
+            Kind::WouldBlock => Retry::Backoff,
+            Kind::Connection | Kind::Timeout => Retry::Refresh,
+            _ => Retry::Never,
+        }
+    }
+
+    /// Whether the same operation may succeed when tried again.
+    pub fn is_retriable(&self) -> bool {
+        self.retry() != Retry::Never
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.context)?;
+        match self.0.kind {
+            Kind::Broker(code) => write!(f, ": {code}")?,
+            Kind::Timeout if !self.0.context.contains("tim") => f.write_str(": timed out")?,
+            _ => {}
+        }
+        match &self.0.source {
+            // An inner error of this type is already part of the context.
+            Some(source) if !source.is::<Self>() => write!(f, ": {source}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {self}", self.0.kind)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moved_leader_asks_for_metadata() {
+        let error = Error::broker(Code::from_wire(6), "produce to orders[3]");
+        assert_eq!(error.retry(), Retry::Refresh);
+        assert!(error.to_string().starts_with("produce to orders[3]: NOT_LEADER_OR_FOLLOWER"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_code_is_kept_and_not_retried() {
+        let error = Error::broker(Code::from_wire(999), "fetch");
+        assert_eq!(error.code(), Some(Code::Unknown(999)));
+        assert_eq!(error.retry(), Retry::Never);
+    }
+
+    #[test]
+    fn a_wider_context_keeps_kind_and_sentence() {
+        let inner = Error::caused_by(Kind::Connection, "connect to broker 1 (a:9092)", "refused");
+        let outer = inner.within("commit of group g");
+        assert_eq!(outer.kind(), Kind::Connection);
+        assert_eq!(outer.to_string(), "commit of group g: connect to broker 1 (a:9092)");
+    }
+}

@@ -1,0 +1,373 @@
+//! Records into the open batch of their partition; a batch closed by size or by linger.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ottla_wire::records::{BatchHeader, BodyEncoder, HEADER_LEN};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::delivery::{Delivery, Outcome, Unreported};
+use super::memory::{Memory, Reserved};
+use crate::record::Record;
+
+/// A batch starts with a buffer of at least this many bytes, so that many quiet partitions cost little.
+const MIN_BUFFER: usize = 1024;
+
+/// How large batches get.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Bytes of a batch's body; a larger record gets a batch of its own.
+    pub(super) body: usize,
+}
+
+impl Limits {
+    pub(super) fn new(batch_size: usize, max_request_size: usize) -> Self {
+        Self { body: batch_size.min(max_request_size).saturating_sub(HEADER_LEN) }
+    }
+}
+
+/// What is being gathered for one partition. One lock, held for one append.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) topic: Arc<str>,
+    pub(super) partition: i32,
+    /// Its place in the driver's list.
+    pub(super) index: usize,
+    gathering: Mutex<Gathering>,
+}
+
+#[derive(Debug, Default)]
+struct Gathering {
+    open: Option<OpenBatch>,
+    closed: VecDeque<ClosedBatch>,
+    /// How large the last batch became: the next starts with as much.
+    typical: usize,
+}
+
+#[derive(Debug)]
+struct OpenBatch {
+    id: u64,
+    encoder: BodyEncoder,
+    body: Vec<u8>,
+    outcome: Arc<Outcome>,
+    opened: Instant,
+}
+
+/// A batch that no record is added to any more. Its buffer's capacity was taken from the budget.
+#[derive(Debug)]
+pub(super) struct ClosedBatch {
+    pub(super) id: u64,
+    pub(super) header: BatchHeader,
+    pub(super) body: Vec<u8>,
+    pub(super) outcome: Arc<Outcome>,
+    pub(super) opened: Instant,
+}
+
+/// What [`Slot::append`] did.
+#[derive(Debug)]
+pub(super) struct Appended {
+    pub(super) added: Result<Delivery, Refusal>,
+    /// A batch was opened, and lingers: its id, and since when.
+    pub(super) opened: Option<(u64, Instant)>,
+    /// A batch is full.
+    pub(super) filled: bool,
+}
+
+/// The batch could not be opened, or not grow: so many bytes are missing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct NeedsMemory(pub(super) usize);
+
+/// Why a record was not added.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Refusal {
+    Closed,
+    Memory(NeedsMemory),
+}
+
+impl Appended {
+    fn refused(bytes: usize, filled: bool) -> Self {
+        Self { added: Err(Refusal::Memory(NeedsMemory(bytes))), opened: None, filled }
+    }
+}
+
+/// What appending takes from the producer.
+pub(super) struct Source<'a> {
+    pub(super) limits: Limits,
+    pub(super) memory: &'a Memory,
+    /// Bytes that the caller waited for.
+    pub(super) reserved: Option<&'a mut Reserved>,
+    pub(super) unreported: &'a Arc<Unreported>,
+    /// Nothing is added once the driver is gone. Looked at under the partition's lock, which the driver takes after it
+    /// has set this: so what was added before is still found, and nothing is added after.
+    pub(super) closed: &'a AtomicBool,
+    /// Called for a batch that is opened, not for each record.
+    pub(super) now: &'a dyn Fn() -> Instant,
+    pub(super) next_id: &'a dyn Fn() -> u64,
+}
+
+impl Source<'_> {
+    fn take(&mut self, bytes: usize) -> bool {
+        match &mut self.reserved {
+            Some(reserved) => {
+                let spent = reserved.spend(bytes);
+                if spent == bytes || self.memory.try_take(bytes - spent) {
+                    return true;
+                }
+                // Not enough: what was waited for goes back with the rest, and the wait is for all of it.
+                if spent > 0 {
+                    self.memory.give_back(spent);
+                }
+                false
+            }
+            None => self.memory.try_take(bytes),
+        }
+    }
+}
+
+impl Slot {
+    pub(super) fn new(topic: Arc<str>, partition: i32, index: usize) -> Self {
+        Self { topic, partition, index, gathering: Mutex::default() }
+    }
+
+    /// Adds a record to the open batch, or opens one.
+    pub(super) fn append(self: &Arc<Self>, record: &Record<'_>, timestamp: i64, mut source: Source<'_>) -> Appended {
+        let mut gathering = self.gathering.lock();
+        if source.closed.load(Ordering::SeqCst) {
+            return Appended { added: Err(Refusal::Closed), opened: None, filled: false };
+        }
+        if let Some(open) = &mut gathering.open {
+            let room = open.body.capacity().min(source.limits.body) - open.body.len().min(source.limits.body);
+            if record.size_bound() <= room {
+                return Appended { added: Ok(open.push(record, timestamp)), opened: None, filled: false };
+            }
+        }
+        gathering.append_slowly(self, record, timestamp, &mut source)
+    }
+
+    /// Closes the open batch if it is the one called `id`.
+    pub(super) fn close(&self, id: u64) {
+        let mut gathering = self.gathering.lock();
+        if gathering.open.as_ref().is_some_and(|open| open.id == id) {
+            gathering.close();
+        }
+    }
+
+    /// Closes the open batch, whichever it is.
+    pub(super) fn close_any(&self) {
+        self.gathering.lock().close();
+    }
+
+    /// Whether the batch called `id` is still open.
+    pub(super) fn is_open(&self, id: u64) -> bool {
+        self.gathering.lock().open.as_ref().is_some_and(|open| open.id == id)
+    }
+
+    /// Takes the closed batches, oldest first.
+    pub(super) fn take_closed(&self) -> VecDeque<ClosedBatch> {
+        std::mem::take(&mut self.gathering.lock().closed)
+    }
+}
+
+impl Gathering {
+    fn append_slowly(
+        &mut self,
+        slot: &Arc<Slot>,
+        record: &Record<'_>,
+        timestamp: i64,
+        source: &mut Source<'_>,
+    ) -> Appended {
+        let limit = source.limits.body;
+        let mut filled = false;
+        if let Some(open) = &mut self.open {
+            let size = open.size_of(record, timestamp);
+            let needed = open.body.len() + size;
+            if needed <= limit {
+                let capacity = open.body.capacity();
+                if needed > capacity {
+                    let grown = (capacity * 2).max(needed).min(limit);
+                    if !source.take(grown - capacity) {
+                        return Appended::refused(grown - capacity, filled);
+                    }
+                    open.body.reserve_exact(grown - open.body.len());
+                }
+                return Appended { added: Ok(open.push(record, timestamp)), opened: None, filled };
+            }
+            self.close();
+            filled = true;
+        }
+        let encoder = BodyEncoder::new(timestamp);
+        let size = encoder.size_of(timestamp, record.key_bytes(), record.value_bytes(), record.header_bytes());
+        let usual = self.typical.next_power_of_two().clamp(MIN_BUFFER.min(limit), limit).max(size);
+        // Short of memory, a small batch is better than none.
+        let capacity = if source.take(usual) {
+            usual
+        } else if size < usual && source.take(size) {
+            size
+        } else {
+            return Appended::refused(usual, filled);
+        };
+        let id = (source.next_id)();
+        let outcome = Outcome::new(slot.clone(), source.unreported.clone());
+        let body = source.memory.buffer(capacity);
+        let opened = (source.now)();
+        let open = self.open.insert(OpenBatch { id, encoder, body, outcome, opened });
+        let added = open.push(record, timestamp);
+        if open.body.len() >= limit {
+            self.close();
+            filled = true;
+        }
+        Appended { added: Ok(added), opened: Some((id, opened)), filled }
+    }
+
+    fn close(&mut self) {
+        if let Some(open) = self.open.take() {
+            self.typical = open.body.len();
+            self.closed.push_back(ClosedBatch {
+                id: open.id,
+                header: open.encoder.header(),
+                body: open.body,
+                outcome: open.outcome,
+                opened: open.opened,
+            });
+        }
+    }
+}
+
+impl OpenBatch {
+    fn size_of(&self, record: &Record<'_>, timestamp: i64) -> usize {
+        self.encoder.size_of(timestamp, record.key_bytes(), record.value_bytes(), record.header_bytes())
+    }
+
+    /// There is room, and a record as large as a gigabyte was refused before.
+    fn push(&mut self, record: &Record<'_>, timestamp: i64) -> Delivery {
+        let index = self.encoder.count() as u32;
+        let (key, value) = (record.key_bytes(), record.value_bytes());
+        let pushed = self.encoder.push(&mut self.body, timestamp, key, value, record.header_bytes());
+        debug_assert!(pushed.is_ok(), "the size was checked before");
+        Delivery::new(self.outcome.clone(), index, timestamp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "a start for the time that the tests move")]
+    use std::cell::Cell;
+
+    use super::*;
+
+    struct Producer {
+        slot: Arc<Slot>,
+        memory: Arc<Memory>,
+        limits: Limits,
+        unreported: Arc<Unreported>,
+        ids: Cell<u64>,
+        closed: AtomicBool,
+    }
+
+    impl Producer {
+        fn new(batch_size: usize, memory: usize) -> Self {
+            Self {
+                slot: Arc::new(Slot::new("orders".into(), 0, 0)),
+                memory: Arc::new(Memory::new(memory)),
+                limits: Limits::new(batch_size, 1 << 20),
+                unreported: Arc::default(),
+                ids: Cell::new(0),
+                closed: AtomicBool::new(false),
+            }
+        }
+
+        fn append(&self, record: &Record<'_>) -> Appended {
+            let now = Instant::now;
+            let next_id = || self.ids.replace(self.ids.get() + 1);
+            let source = Source {
+                limits: self.limits,
+                memory: &self.memory,
+                reserved: None,
+                unreported: &self.unreported,
+                closed: &self.closed,
+                now: &now,
+                next_id: &next_id,
+            };
+            self.slot.append(record, 1000, source)
+        }
+    }
+
+    fn value(bytes: usize) -> Record<'static> {
+        Record::to("orders").value(vec![b'x'; bytes])
+    }
+
+    #[test]
+    fn the_first_record_opens_and_the_next_join_it() {
+        let producer = Producer::new(10_000, 100_000);
+        let first = producer.append(&value(10));
+        assert_eq!((first.opened.map(|(id, _)| id), first.filled), (Some(0), false));
+        let second = producer.append(&value(10));
+        assert!(second.opened.is_none() && !second.filled);
+        assert!(producer.slot.take_closed().is_empty());
+        producer.slot.close(0);
+        assert_eq!(producer.slot.take_closed()[0].header.count, 2);
+    }
+
+    #[test]
+    fn a_full_batch_closes_and_stays_within_batch_size() {
+        let producer = Producer::new(1_000, 100_000);
+        let filled = (0..20).filter(|_| producer.append(&value(100)).filled).count();
+        let closed = producer.slot.take_closed();
+        assert_eq!(filled, closed.len());
+        assert!(closed.len() >= 2);
+        assert!(closed.iter().all(|batch| batch.body.len() + HEADER_LEN <= 1_000));
+    }
+
+    #[test]
+    fn a_large_record_gets_a_batch_of_its_own() {
+        let producer = Producer::new(1_000, 100_000);
+        producer.append(&value(10)).added.unwrap();
+        let large = producer.append(&value(5_000));
+        assert!(large.filled && large.opened.is_some());
+        let counts: Vec<_> = producer.slot.take_closed().iter().map(|batch| batch.header.count).collect();
+        assert_eq!(counts, [1, 1]);
+    }
+
+    #[test]
+    fn a_late_linger_does_not_close_the_next_batch() {
+        let producer = Producer::new(1_000, 100_000);
+        producer.append(&value(900)).added.unwrap();
+        producer.append(&value(900)).added.unwrap();
+        assert_eq!(producer.slot.take_closed().len(), 1, "batch 0 was full");
+        producer.slot.close(0);
+        assert!(producer.slot.take_closed().is_empty());
+        producer.slot.close(1);
+        assert_eq!(producer.slot.take_closed().len(), 1);
+    }
+
+    #[test]
+    fn memory_is_taken_for_growth_and_its_lack_leaves_the_batch_as_it_was() {
+        let producer = Producer::new(100_000, 3_000);
+        producer.append(&value(900)).added.unwrap();
+        producer.append(&value(900)).added.unwrap();
+        let refused = producer.append(&value(900));
+        assert_eq!(
+            refused.added.unwrap_err(),
+            Refusal::Memory(NeedsMemory(2048)),
+            "1 KiB grew to 2 KiB, and 4 are too many"
+        );
+        producer.slot.close_any();
+        let closed = producer.slot.take_closed();
+        assert_eq!((closed[0].header.count, closed[0].body.capacity()), (2, 2048));
+    }
+
+    #[test]
+    fn a_partition_starts_with_what_it_last_needed() {
+        let producer = Producer::new(100_000, 1_000_000);
+        for _ in 0..50 {
+            producer.append(&value(1_000)).added.unwrap();
+        }
+        producer.slot.close_any();
+        producer.append(&value(10)).added.unwrap();
+        producer.slot.close_any();
+        let capacities: Vec<_> = producer.slot.take_closed().iter().map(|batch| batch.body.capacity()).collect();
+        assert_eq!(capacities, [65_536, 65_536]);
+    }
+}

@@ -1,0 +1,43 @@
+//! A closed batch into the bytes of its body.
+
+use bytes::Bytes;
+use ottla_wire::compression::{Compression, Compressor};
+use ottla_wire::records::BodyCrc;
+
+/// The body of a batch as it is sent, however often.
+#[derive(Clone, Debug)]
+pub(super) struct Sealed {
+    pub(super) body: Bytes,
+    pub(super) crc: BodyCrc,
+    pub(super) compression: Compression,
+}
+
+impl Sealed {
+    /// A body that is sent as it is.
+    pub(super) fn plain(body: Vec<u8>) -> Self {
+        let crc = BodyCrc::of(&body);
+        Self { body: body.into(), crc, compression: Compression::None }
+    }
+
+    /// A compressed body, and the buffer that held the records.
+    pub(super) fn compressed(body: Vec<u8>, compressor: &mut Compressor) -> (Self, Vec<u8>) {
+        let mut out = Vec::with_capacity(body.len() / 2);
+        compressor.compress(&body, &mut out);
+        let crc = BodyCrc::of(&out);
+        (Self { body: out.into(), crc, compression: compressor.codec() }, body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_body_keeps_its_buffer() {
+        let body = vec![7; 1000];
+        let address = body.as_ptr();
+        let sealed = Sealed::plain(body);
+        assert_eq!(sealed.body.as_ptr(), address);
+        assert_eq!(Vec::from(sealed.body).as_ptr(), address, "and gives it back");
+    }
+}

@@ -1,0 +1,257 @@
+//! What became of a record: one outcome for a whole batch, and the deliveries that wait for it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::Mutex;
+
+use super::batch::Slot;
+use crate::error::Error;
+
+/// Where a record was written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ack {
+    topic: Arc<str>,
+    partition: i32,
+    offset: Option<i64>,
+    timestamp: i64,
+}
+
+impl Ack {
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The partition.
+    pub fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    /// The offset. None with `acks=0`, and where a repeated batch was recognized by a broker that no longer knew where
+    /// the first one stands.
+    pub fn offset(&self) -> Option<i64> {
+        self.offset
+    }
+
+    /// The timestamp in milliseconds since 1970: the record's, or the broker's on a topic with `LogAppendTime`.
+    pub fn timestamp(&self) -> i64 {
+        self.timestamp
+    }
+}
+
+/// Where a whole batch was written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Written {
+    /// -1 if it is not known.
+    pub(super) base_offset: i64,
+    /// -1 unless the broker set the timestamps.
+    pub(super) append_time: i64,
+}
+
+/// Failures that no delivery has told anybody of.
+#[derive(Debug, Default)]
+pub(super) struct Unreported {
+    records: AtomicUsize,
+    first: Mutex<Option<Error>>,
+}
+
+impl Unreported {
+    fn add(&self, records: usize, error: &Error) {
+        if records > 0 {
+            self.first.lock().get_or_insert_with(|| error.clone());
+            self.records.fetch_add(records, Ordering::Relaxed);
+        }
+    }
+
+    /// The first failure since the last call, and how many records failed unnoticed.
+    pub(super) fn take(&self) -> Option<(usize, Error)> {
+        let first = self.first.lock().take()?;
+        Some((self.records.swap(0, Ordering::Relaxed), first))
+    }
+}
+
+/// The outcome of one batch, shared by its records' deliveries.
+pub(super) struct Outcome {
+    slot: Arc<Slot>,
+    result: OnceLock<Result<Written, Error>>,
+    wakers: Mutex<Vec<Waker>>,
+    unreported: Arc<Unreported>,
+}
+
+impl Outcome {
+    pub(super) fn new(slot: Arc<Slot>, unreported: Arc<Unreported>) -> Arc<Self> {
+        Arc::new(Self { slot, result: OnceLock::new(), wakers: Mutex::default(), unreported })
+    }
+
+    /// Settles all `records` of the batch at once.
+    pub(super) fn settle(self: Arc<Self>, result: Result<Written, Error>, records: usize) {
+        if let Err(error) = &result {
+            // Every delivery holds one reference and this is one more: those that are gone never saw the result.
+            let watched = Arc::strong_count(&self) - 1;
+            self.unreported.add(records.saturating_sub(watched), error);
+        }
+        if self.result.set(result).is_ok() {
+            let wakers = std::mem::take(&mut *self.wakers.lock());
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outcome").field("slot", &self.slot).field("result", &self.result).finish_non_exhaustive()
+    }
+}
+
+/// A record on its way: resolves when the record is written or has failed.
+///
+/// Costs no memory of its own, and need not be awaited: a record whose delivery was dropped is sent all the same, and
+/// its failure is reported by `flush` and `close`. Await deliveries in the order they were made, or `flush`: a
+/// `FuturesUnordered` of them allocates for each.
+#[must_use = "dropping it is fine, but says nothing of the record's fate: `flush` does"]
+pub struct Delivery {
+    outcome: Arc<Outcome>,
+    index: u32,
+    timestamp: i64,
+    reported: bool,
+}
+
+impl Delivery {
+    pub(super) fn new(outcome: Arc<Outcome>, index: u32, timestamp: i64) -> Self {
+        Self { outcome, index, timestamp, reported: false }
+    }
+
+    /// The partition that was chosen.
+    pub fn partition(&self) -> i32 {
+        self.outcome.slot.partition
+    }
+
+    /// The result, if it is there already.
+    pub fn now(&mut self) -> Option<Result<Ack, Error>> {
+        let result = self.outcome.result.get()?;
+        self.reported = true;
+        Some(match result {
+            Ok(written) => Ok(Ack {
+                topic: self.outcome.slot.topic.clone(),
+                partition: self.outcome.slot.partition,
+                offset: (written.base_offset >= 0).then(|| written.base_offset + i64::from(self.index)),
+                timestamp: if written.append_time >= 0 { written.append_time } else { self.timestamp },
+            }),
+            Err(error) => Err(error.clone()),
+        })
+    }
+}
+
+impl Future for Delivery {
+    type Output = Result<Ack, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(result) = self.now() {
+            return Poll::Ready(result);
+        }
+        {
+            let mut wakers = self.outcome.wakers.lock();
+            // Deliveries awaited in order share one waker: the last one is the same.
+            if !wakers.last().is_some_and(|last| last.will_wake(context.waker())) {
+                wakers.push(context.waker().clone());
+            }
+        }
+        // It may have been settled between the look and the lock.
+        match self.now() {
+            Some(result) => Poll::Ready(result),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if !self.reported
+            && let Some(Err(error)) = self.outcome.result.get()
+        {
+            self.outcome.unreported.add(1, error);
+        }
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("topic", &self.outcome.slot.topic)
+            .field("partition", &self.outcome.slot.partition)
+            .field("result", &self.outcome.result.get())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    fn outcome() -> (Arc<Outcome>, Arc<Unreported>) {
+        let unreported = Arc::new(Unreported::default());
+        (Outcome::new(Arc::new(Slot::new("orders".into(), 3, 0)), unreported.clone()), unreported)
+    }
+
+    fn error() -> Error {
+        Error::new(Kind::Timeout, "produce to orders[3] timed out")
+    }
+
+    #[test]
+    fn one_settlement_resolves_every_delivery_of_the_batch() {
+        let (outcome, _) = outcome();
+        let mut deliveries: Vec<_> = (0..3).map(|index| Delivery::new(outcome.clone(), index, 50)).collect();
+        assert!(deliveries[0].now().is_none());
+        outcome.settle(Ok(Written { base_offset: 10, append_time: -1 }), 3);
+        let offsets: Vec<_> = deliveries.iter_mut().map(|delivery| delivery.now().unwrap().unwrap().offset()).collect();
+        assert_eq!(offsets, [Some(10), Some(11), Some(12)]);
+        assert_eq!(deliveries[0].now().unwrap().unwrap().timestamp(), 50);
+    }
+
+    #[test]
+    fn the_brokers_timestamp_replaces_the_records() {
+        let (outcome, _) = outcome();
+        let mut delivery = Delivery::new(outcome.clone(), 0, 50);
+        outcome.settle(Ok(Written { base_offset: -1, append_time: 99 }), 1);
+        let ack = delivery.now().unwrap().unwrap();
+        assert_eq!((ack.offset(), ack.timestamp()), (None, 99));
+    }
+
+    #[test]
+    fn failures_nobody_saw_are_counted_whenever_the_delivery_was_dropped() {
+        let (outcome, unreported) = outcome();
+        let seen = Delivery::new(outcome.clone(), 0, 0);
+        let dropped_before = Delivery::new(outcome.clone(), 1, 0);
+        let dropped_after = Delivery::new(outcome.clone(), 2, 0);
+        drop(dropped_before);
+        outcome.settle(Err(error()), 3);
+        drop(dropped_after);
+        let mut seen = seen;
+        assert!(seen.now().unwrap().is_err());
+        drop(seen);
+        let (records, first) = unreported.take().unwrap();
+        assert_eq!((records, first.kind()), (2, Kind::Timeout));
+        assert!(unreported.take().is_none(), "told once");
+    }
+
+    #[tokio::test]
+    async fn a_waiting_task_is_woken_once_for_deliveries_awaited_in_order() {
+        let (outcome, _) = outcome();
+        let deliveries: Vec<_> = (0..100).map(|index| Delivery::new(outcome.clone(), index, 0)).collect();
+        let waiting = tokio::spawn(async move {
+            for delivery in deliveries {
+                delivery.await.unwrap();
+            }
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(outcome.wakers.lock().len(), 1);
+        outcome.settle(Ok(Written { base_offset: 0, append_time: -1 }), 100);
+        waiting.await.unwrap();
+    }
+}

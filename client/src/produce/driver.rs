@@ -1,0 +1,433 @@
+//! The task behind a producer: the only place here with a clock.
+#![expect(clippy::disallowed_methods, reason = "driver: owns the clock and the tasks")]
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ottla_wire::compression::{Compression, Compressor};
+use ottla_wire::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::Core;
+use super::batch::{ClosedBatch, Slot};
+use super::compress::Sealed;
+use super::queue::Identity;
+use super::request::Outgoing;
+use super::sender::{Policy, Sender, Settled};
+use crate::cluster::{Cluster, Lane, View};
+use crate::config::Acks;
+use crate::connection::{Answer, Backoff, Typed};
+use crate::error::{Error, Kind};
+
+pub(super) use crate::cluster::until;
+
+/// What the driver is told, beside the [`Inbox`](super::Inbox).
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A request ended.
+    Reply(u64, Result<Option<ProduceResponse>, Error>),
+    /// A batch is compressed.
+    Sealed { slot: usize, batch: u64, sealed: Sealed, reserved: usize },
+    /// The cluster gave the producer an id, or refused one for good.
+    Identity(Result<Identity, Error>),
+    /// Send everything, and say so when what is there now is settled.
+    Flush(oneshot::Sender<()>),
+    /// Send everything until the deadline, then end; say how many records were left.
+    Close { deadline: Option<Instant>, done: oneshot::Sender<usize> },
+}
+
+pub(super) fn start(core: &Arc<Core>, events: mpsc::UnboundedReceiver<Event>) {
+    let config = &core.config;
+    let policy = Policy {
+        acks: config.acks.to_wire(),
+        idempotent: config.enable_idempotence,
+        max_in_flight: config.max_in_flight as usize,
+        max_request_size: config.max_request_size,
+        delivery_timeout: config.delivery_timeout,
+        retries: config.retries,
+        retry_backoff: config.client.retry_backoff,
+        retry_backoff_max: config.client.retry_backoff_max,
+    };
+    let driver = Driver {
+        views: core.cluster.watch(),
+        sender: Sender::new(policy),
+        events,
+        overdue: VecDeque::new(),
+        flushes: Vec::new(),
+        close: None,
+        asks_identity: false,
+        compressors: Arc::default(),
+        core: core.clone(),
+    };
+    core.cluster.runtime().spawn(driver.run());
+}
+
+struct Driver {
+    core: Arc<Core>,
+    events: mpsc::UnboundedReceiver<Event>,
+    views: watch::Receiver<View>,
+    sender: Sender,
+    /// Batches that have lingered, left open because nothing can be sent for them yet: they may still grow.
+    overdue: VecDeque<(Arc<Slot>, u64)>,
+    /// Flushes, each with the first batch it does not wait for.
+    flushes: Vec<(u64, oneshot::Sender<()>)>,
+    close: Option<(Option<Instant>, Vec<oneshot::Sender<usize>>)>,
+    asks_identity: bool,
+    /// Compressors not in use: each keeps its tables.
+    compressors: Arc<Mutex<Vec<Compressor>>>,
+}
+
+impl Driver {
+    async fn run(mut self) {
+        self.on_view();
+        loop {
+            let now = Instant::now();
+            self.sender.on_time(now);
+            self.gather(now);
+            self.send(now);
+            self.settle();
+            if self.is_done(now) {
+                return;
+            }
+            let wake_at = self.wake_at();
+            self.core.inbox.is_saturated.store(self.sender.is_saturated(), Ordering::Release);
+            tokio::select! {
+                biased;
+                event = self.events.recv() => if let Some(event) = event { self.on_events(event) },
+                changed = self.views.changed() => if changed.is_ok() { self.on_view() },
+                () = self.core.inbox.wake.notified() => {}
+                () = sleep_until(wake_at), if wake_at.is_some() => {}
+            }
+        }
+    }
+
+    fn on_events(&mut self, first: Event) {
+        self.on_event(first);
+        while let Ok(event) = self.events.try_recv() {
+            self.on_event(event);
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Reply(request, outcome) => {
+                let runtime = self.core.cluster.runtime().clone();
+                let sender = &mut self.sender;
+                let leaders = runtime.random(|random| sender.on_reply(request, outcome, Instant::now(), random));
+                for new in leaders {
+                    self.core.cluster.learn_leader(&new.topic, new.partition, new.leader, new.epoch);
+                }
+            }
+            Event::Sealed { slot, batch, sealed, reserved } => self.sender.sealed(slot, batch, sealed, reserved),
+            Event::Identity(Ok(identity)) => {
+                self.asks_identity = false;
+                self.sender.identified(identity);
+            }
+            Event::Identity(Err(error)) => {
+                self.asks_identity = false;
+                self.sender.fail_all(&error);
+            }
+            Event::Flush(done) => {
+                self.close_open();
+                self.flushes.push((self.core.next_batch.load(Ordering::SeqCst), done));
+            }
+            Event::Close { deadline, done } => {
+                let (earliest, waiting) = self.close.get_or_insert((deadline, Vec::new()));
+                *earliest = [*earliest, deadline].into_iter().flatten().min();
+                waiting.push(done);
+            }
+        }
+    }
+
+    /// Follows the leaders, and lets callers see new partitions.
+    fn on_view(&mut self) {
+        let metadata = self.views.borrow_and_update().metadata.clone();
+        let clock = self.core.cluster.runtime().epoch_ms();
+        for topic in metadata.topics.values() {
+            if self.core.topics.with(&topic.name, |_| ()).is_some() {
+                self.core.topics.learn(topic, clock);
+            }
+        }
+        if self.sender.is_idle() {
+            let idle = i64::try_from(self.core.config.metadata_max_idle.as_millis()).unwrap_or(i64::MAX);
+            if let Some(kept) = self.core.topics.forget_unused(clock.saturating_sub(idle)) {
+                self.core.cluster.want_only(kept.iter().map(|name| &**name));
+            }
+        }
+        for broker in self.sender.on_metadata(&metadata) {
+            if let Ok(link) = self.core.cluster.link(broker, Lane::Main) {
+                let reason = format!("broker {broker} is silent and no longer leads what was sent to it");
+                link.abandon(Error::new(Kind::Connection, reason));
+            }
+        }
+    }
+
+    /// Takes in the batches that are full or have lingered.
+    fn gather(&mut self, now: Instant) {
+        let closing = self.core.closing.load(Ordering::SeqCst);
+        if closing || self.core.memory.is_exhausted() {
+            // Memory is held by what lingers.
+            self.close_open();
+        }
+        let mut slots = {
+            let mut news = self.core.inbox.news.lock();
+            while news.opened.front().is_some_and(|(until, ..)| *until <= now) {
+                if let Some((_, slot, id)) = news.opened.pop_front() {
+                    self.overdue.push_back((slot, id));
+                }
+            }
+            let set = !news.opened.is_empty();
+            self.core.inbox.timer_is_set.store(set, Ordering::Release);
+            std::mem::take(&mut news.filled)
+        };
+        for slot in slots.drain(..) {
+            self.take_closed(&slot);
+        }
+        let metadata = self.views.borrow().metadata.clone();
+        for _ in 0..self.overdue.len() {
+            let Some((slot, id)) = self.overdue.pop_front() else { break };
+            let leader = metadata.partition(&slot.topic, slot.partition).and_then(|partition| partition.leader);
+            let known = leader.is_some() && (!self.core.config.enable_idempotence || self.sender.identity.is_some());
+            if known && !self.sender.has_room_for(slot.index, leader) && slot.is_open(id) {
+                self.overdue.push_back((slot, id));
+            } else {
+                slot.close(id);
+                self.take_closed(&slot);
+            }
+        }
+    }
+
+    /// Closes every open batch, whether it has lingered or not.
+    fn close_open(&mut self) {
+        let opened = std::mem::take(&mut self.core.inbox.news.lock().opened);
+        let overdue = std::mem::take(&mut self.overdue);
+        for (slot, id) in opened.into_iter().map(|(_, slot, id)| (slot, id)).chain(overdue) {
+            slot.close(id);
+            self.take_closed(&slot);
+        }
+    }
+
+    fn take_closed(&mut self, slot: &Arc<Slot>) {
+        for closed in slot.take_closed() {
+            let metadata = self.views.borrow().metadata.clone();
+            self.sender.add(slot, &closed, &metadata);
+            self.seal(slot, closed);
+        }
+    }
+
+    /// A batch's body into the bytes to send: at once, unless they are to be compressed.
+    fn seal(&mut self, slot: &Arc<Slot>, closed: ClosedBatch) {
+        let ClosedBatch { id, body, .. } = closed;
+        let reserved = body.capacity();
+        let codec = self.core.config.compression;
+        if codec == Compression::None {
+            return self.sender.sealed(slot.index, id, Sealed::plain(body), reserved);
+        }
+        let kept = self.compressors.lock().pop();
+        let mut compressor =
+            match kept.map_or_else(|| Compressor::new(codec, Some(self.core.config.compression_level())), Ok) {
+                Ok(compressor) => compressor,
+                // The level was checked when the producer was built; a batch may go uncompressed all the same.
+                Err(error) => {
+                    tracing::error!(%error, "cannot compress");
+                    return self.sender.sealed(slot.index, id, Sealed::plain(body), reserved);
+                }
+            };
+        let (memory, events, compressors) =
+            (self.core.memory.clone(), self.core.events.clone(), self.compressors.clone());
+        let slot = slot.index;
+        self.core.cluster.runtime().offload(move || {
+            let (sealed, buffer) = Sealed::compressed(body, &mut compressor);
+            compressors.lock().push(compressor);
+            let kept = sealed.body.len().min(reserved);
+            memory.give_back(reserved - kept);
+            memory.recycle(buffer);
+            let _ = events.send(Event::Sealed { slot, batch: id, sealed, reserved: kept });
+        });
+    }
+
+    /// Sends what may be sent, and asks for what is missing.
+    fn send(&mut self, now: Instant) {
+        let cluster = self.core.cluster.clone();
+        while let Some(outgoing) = self.sender.take(now) {
+            self.submit(&cluster, outgoing);
+        }
+        if self.sender.wants_identity && !self.asks_identity && !self.sender.is_idle() {
+            self.asks_identity = true;
+            let (cluster, events) = (cluster.clone(), self.core.events.clone());
+            let runtime = cluster.runtime().clone();
+            runtime.spawn(identify(Arc::downgrade(&cluster), events));
+        }
+        if std::mem::take(&mut self.sender.wants_metadata) {
+            cluster.refresh();
+        }
+        for broker in self.sender.silent(now) {
+            cluster.refresh_avoiding(broker);
+        }
+    }
+
+    fn submit(&mut self, cluster: &Arc<Cluster>, outgoing: Outgoing) {
+        let events = self.core.events.clone();
+        let limit = outgoing.max_version();
+        let Outgoing { id, broker, mut request } = outgoing;
+        let timeout = self.core.config.client.request_timeout;
+        request.timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+        let link = match cluster.link(broker, Lane::Main) {
+            Ok(link) => link,
+            Err(error) => {
+                let _ = events.send(Event::Reply(id, Err(error)));
+                return;
+            }
+        };
+        let exchange = Typed::<ProduceRequest, _, _>::new(
+            move |versions| Ok((request, versions.choose_up_to::<ProduceRequest>(limit)?)),
+            timeout,
+            move |outcome: Result<Answer<ProduceRequest>, Error>| {
+                let _ = events.send(Event::Reply(id, outcome.map(|answer| answer.response)));
+            },
+        );
+        if self.core.config.acks == Acks::None {
+            link.submit(exchange.unanswered());
+        } else {
+            link.submit(exchange);
+        }
+    }
+
+    /// Tells everybody what became of their records, and gives the memory back.
+    fn settle(&mut self) {
+        for settled in self.sender.settled.drain(..) {
+            release(&self.core, settled);
+        }
+        let oldest = self.sender.outstanding.first().copied().unwrap_or(u64::MAX);
+        for (_, done) in self.flushes.extract_if(.., |(before, _)| *before <= oldest) {
+            let _ = done.send(());
+        }
+    }
+
+    /// Whether the producer has come to its end.
+    fn is_done(&mut self, now: Instant) -> bool {
+        let overdue = self.close.as_ref().is_some_and(|(deadline, _)| deadline.is_some_and(|deadline| deadline <= now));
+        if !overdue && !(self.core.closing.load(Ordering::SeqCst) && self.sender.is_idle()) {
+            return false;
+        }
+        let left: usize =
+            self.sender.queues.values().flat_map(|queue| &queue.batches).map(super::queue::Batch::records).sum();
+        self.end();
+        for done in self.close.take().into_iter().flat_map(|(_, waiting)| waiting) {
+            let _ = done.send(left);
+        }
+        true
+    }
+
+    /// Settles everything there is: nothing more will be sent.
+    fn end(&mut self) {
+        self.core.closed.store(true, Ordering::SeqCst);
+        self.core.closing.store(true, Ordering::SeqCst);
+        let error = Error::closed("producer");
+        for topic in self.core.topics.all() {
+            for slot in &topic.slots {
+                slot.close_any();
+                for closed in slot.take_closed() {
+                    let records = closed.header.count as usize;
+                    let reserved = closed.body.capacity();
+                    let (outcome, result) = (closed.outcome, Err(error.clone()));
+                    release(&self.core, Settled { outcome, result, records, reserved, body: None });
+                }
+            }
+        }
+        self.sender.fail_all(&error);
+        for settled in self.sender.settled.drain(..) {
+            release(&self.core, settled);
+        }
+        self.flushes.clear();
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        let linger = {
+            let news = self.core.inbox.news.lock();
+            news.opened.front().map(|(until, ..)| *until)
+        };
+        let close = self.close.as_ref().and_then(|(deadline, _)| *deadline);
+        [linger, close, self.sender.wake_at()].into_iter().flatten().min()
+    }
+}
+
+impl Drop for Driver {
+    /// The runtime ended under it, or it came to its end: either way every record has an outcome.
+    fn drop(&mut self) {
+        if !self.core.closed.load(Ordering::SeqCst) {
+            self.end();
+        }
+    }
+}
+
+fn release(core: &Core, settled: Settled) {
+    let Settled { outcome, result, records, reserved, body } = settled;
+    core.memory.give_back(reserved);
+    outcome.settle(result, records);
+    if let Some(buffer) = body.and_then(|body: Bytes| body.try_into_mut().ok()) {
+        core.memory.recycle(Vec::from(buffer));
+    }
+}
+
+/// Asks for a producer id until there is one, or none is to be had.
+async fn identify(cluster: std::sync::Weak<Cluster>, events: mpsc::UnboundedSender<Event>) {
+    let mut backoff = None;
+    while !events.is_closed() {
+        let Some(cluster) = cluster.upgrade() else { return };
+        let error = match ask_identity(&cluster).await {
+            Ok(identity) => {
+                let _ = events.send(Event::Identity(Ok(identity)));
+                return;
+            }
+            Err(error) => error,
+        };
+        if !error.is_retriable() {
+            let _ = events.send(Event::Identity(Err(error.within("ask for a producer id"))));
+            return;
+        }
+        tracing::debug!(%error, "no producer id yet");
+        let config = cluster.config();
+        let backoff = backoff.get_or_insert_with(|| Backoff::new(config.retry_backoff, config.retry_backoff_max));
+        let wait = cluster.runtime().random(|random| backoff.next(random));
+        drop(cluster);
+        tokio::time::sleep(wait).await;
+    }
+}
+
+async fn ask_identity(cluster: &Cluster) -> Result<Identity, Error> {
+    let timeout = cluster.config().request_timeout;
+    cluster.any_metadata(after(Instant::now(), timeout)).await?;
+    let broker = cluster.least_loaded().ok_or_else(|| Error::new(Kind::Connection, "no broker is known"))?;
+    let make = |versions: &crate::connection::Versions| {
+        let request = InitProducerIdRequest {
+            transaction_timeout_ms: i32::MAX,
+            producer_id: -1,
+            producer_epoch: -1,
+            ..InitProducerIdRequest::default()
+        };
+        Ok((request, versions.choose::<InitProducerIdRequest>()?))
+    };
+    let (response, _) = cluster.call(broker, Lane::Main, make, timeout).await?;
+    if !response.error_code.is_none() {
+        return Err(Error::broker(response.error_code, format!("InitProducerId on broker {broker}")));
+    }
+    Ok(Identity { id: response.producer_id, epoch: response.producer_epoch })
+}
+
+/// The instant `wait` after `start`, or one too far away to matter.
+pub(super) fn after(start: Instant, wait: Duration) -> Instant {
+    start.checked_add(wait).unwrap_or_else(|| start + Duration::from_secs(86_400 * 365 * 30))
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

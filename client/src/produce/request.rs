@@ -1,0 +1,152 @@
+//! Which closed batches go to which broker now.
+
+use std::time::Duration;
+
+use ottla_wire::messages::ProduceRequest;
+use ottla_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use ottla_wire::records::HEADER_LEN;
+use ottla_wire::{Chunks, Str, Uuid};
+use tokio::time::Instant;
+
+use super::sender::{InFlight, Sender, Silence};
+
+/// From this version on a request names topics by their ids (KIP-516).
+const TOPIC_IDS: i16 = 13;
+
+/// A Produce unanswered for this long makes the sender ask whether the leader is still the leader.
+const SILENT_AFTER: Duration = Duration::from_millis(500);
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+
+/// One request to send.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) id: u64,
+    pub(super) broker: i32,
+    pub(super) request: ProduceRequest,
+}
+
+impl Outgoing {
+    /// The newest version that has what the request needs: an id for every topic, or else their names.
+    pub(super) fn max_version(&self) -> i16 {
+        let has_ids = self.request.topic_data.iter().all(|topic| !topic.topic_id.is_zero());
+        if has_ids { i16::MAX } else { TOPIC_IDS - 1 }
+    }
+}
+
+impl Sender {
+    /// The next request that may go out now, with one batch of each partition that is ready, up to
+    /// `max.request.size`.
+    pub(super) fn take(&mut self, now: Instant) -> Option<Outgoing> {
+        let broker = self
+            .ready
+            .iter()
+            .find(|(broker, queues)| !queues.is_empty() && self.has_room(**broker))
+            .map(|(broker, _)| *broker)?;
+        let id = self.next_request;
+        let mut request = ProduceRequest { acks: self.policy.acks, ..ProduceRequest::default() };
+        let mut batches = Vec::new();
+        let mut bytes = 0;
+        let listed = self.ready.get(&broker).map_or(0, std::collections::VecDeque::len);
+        for _ in 0..listed {
+            let Some(index) = self.ready.get_mut(&broker).and_then(std::collections::VecDeque::pop_front) else {
+                break;
+            };
+            let alone = self.policy.max_in_flight == 1;
+            let Some(queue) = self.queues.get_mut(&index) else { continue };
+            let belongs = queue.leader == Some(broker) && queue.retry_at.is_none();
+            let Some(place) = queue.next(self.policy.idempotent, alone).filter(|_| belongs) else {
+                if queue.listed == Some(broker) {
+                    queue.listed = None;
+                }
+                self.list(index);
+                continue;
+            };
+            if let Some(identity) = self.identity.filter(|_| self.policy.idempotent) {
+                queue.number(place, identity);
+            }
+            let size = HEADER_LEN + queue.batches[place].size();
+            if !batches.is_empty() && bytes + size > self.policy.max_request_size {
+                self.ready.entry(broker).or_default().push_front(index);
+                break;
+            }
+            queue.listed = None;
+            if let Some(chunks) = queue.batches[place].send(id) {
+                bytes += size;
+                batches.push((index, queue.batches[place].id));
+                let (topic, topic_id, partition) = (queue.slot.topic.clone(), queue.topic_id, queue.slot.partition);
+                add(&mut request, &topic, topic_id, partition, Chunks(chunks.to_vec()));
+            }
+            // Its next batch goes with another request, behind the other partitions.
+            self.list(index);
+        }
+        if batches.is_empty() {
+            return None;
+        }
+        self.next_request += 1;
+        self.in_flight.insert(id, InFlight { broker, sent: now, batches });
+        Some(Outgoing { id, broker, request })
+    }
+
+    /// Whether a batch of the partition, closed now, would go out now.
+    pub(super) fn has_room_for(&self, slot: usize, leader: Option<i32>) -> bool {
+        let leader = self.queues.get(&slot).map_or(leader, |queue| queue.leader);
+        let waits = self.queues.get(&slot).is_some_and(|queue| queue.batches.iter().any(|batch| !batch.is_in_flight()));
+        !waits && leader.is_some_and(|leader| self.has_room(leader))
+    }
+
+    fn has_room(&self, broker: i32) -> bool {
+        self.in_flight.values().filter(|request| request.broker == broker).count() < self.policy.max_in_flight
+    }
+
+    /// Whether nothing can be sent before an answer comes, whatever is added.
+    pub(super) fn is_saturated(&self) -> bool {
+        !self.in_flight.is_empty() && self.leaders.iter().all(|leader| !self.has_room(*leader))
+    }
+
+    /// Brokers that owe an answer for so long that another should be asked who leads now.
+    pub(super) fn silent(&mut self, now: Instant) -> Vec<i32> {
+        let mut silent = Vec::new();
+        let oldest = self.oldest_by_broker();
+        self.silences.retain(|broker, _| oldest.contains_key(broker));
+        for (broker, sent) in oldest {
+            if now < sent + SILENT_AFTER {
+                self.silences.remove(&broker);
+                continue;
+            }
+            let silence = self.silences.entry(broker).or_insert(Silence { next_look: now, pause: FIRST_PAUSE });
+            if silence.next_look <= now {
+                silent.push(broker);
+                silence.next_look = now + silence.pause;
+                silence.pause = (silence.pause * 2).min(LAST_PAUSE);
+            }
+        }
+        silent
+    }
+
+    pub(super) fn next_silence(&self) -> Option<Instant> {
+        self.oldest_by_broker()
+            .into_iter()
+            .map(|(broker, sent)| self.silences.get(&broker).map_or(sent + SILENT_AFTER, |silence| silence.next_look))
+            .min()
+    }
+
+    fn oldest_by_broker(&self) -> std::collections::BTreeMap<i32, Instant> {
+        let mut oldest = std::collections::BTreeMap::new();
+        for request in self.in_flight.values() {
+            // Requests are numbered in the order they were sent.
+            oldest.entry(request.broker).or_insert(request.sent);
+        }
+        oldest
+    }
+}
+
+fn add(request: &mut ProduceRequest, topic: &str, topic_id: Uuid, partition: i32, records: Chunks) {
+    let data = PartitionProduceData { index: partition, records: Some(records) };
+    match request.topic_data.iter_mut().find(|known| known.name.as_str() == topic) {
+        Some(known) => known.partition_data.push(data),
+        None => {
+            request.topic_data.push(TopicProduceData { name: Str::from(topic), topic_id, partition_data: vec![data] })
+        }
+    }
+}

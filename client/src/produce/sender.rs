@@ -1,0 +1,310 @@
+//! Everything that is on its way: the queues of the partitions, the requests in flight, and when to look again.
+//!
+//! Split by task: [`request`](super::request) takes what may be sent, [`ack`](super::ack) takes in what came of it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::batch::{ClosedBatch, Slot};
+use super::compress::Sealed;
+use super::delivery::{Outcome, Written};
+use super::queue::{Batch, Identity, Queue, State};
+use crate::cluster::Metadata;
+use crate::error::{Error, Kind};
+
+/// What the sender goes by.
+#[derive(Clone, Debug)]
+pub(super) struct Policy {
+    pub(super) acks: i16,
+    pub(super) idempotent: bool,
+    pub(super) max_in_flight: usize,
+    pub(super) max_request_size: usize,
+    pub(super) delivery_timeout: Duration,
+    pub(super) retries: u32,
+    pub(super) retry_backoff: Duration,
+    pub(super) retry_backoff_max: Duration,
+}
+
+/// A batch whose fate is known.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub(super) outcome: Arc<Outcome>,
+    pub(super) result: Result<Written, Error>,
+    pub(super) records: usize,
+    /// Bytes of the budget to give back.
+    pub(super) reserved: usize,
+    /// Where the records were, for reuse.
+    pub(super) body: Option<bytes::Bytes>,
+}
+
+/// All batches between their closing and their settlement.
+#[derive(Debug)]
+pub(super) struct Sender {
+    pub(super) policy: Policy,
+    /// By the slot's index.
+    pub(super) queues: BTreeMap<usize, Queue>,
+    /// Queues with something to send, by the broker that leads their partition.
+    pub(super) ready: BTreeMap<i32, VecDeque<usize>>,
+    pub(super) in_flight: BTreeMap<u64, InFlight>,
+    pub(super) next_request: u64,
+    /// The producer's id and epoch, once it has them.
+    pub(super) identity: Option<Identity>,
+    /// The epoch came to its end, or there is none yet: ask the cluster.
+    pub(super) wants_identity: bool,
+    /// Queues that wait for their backoff.
+    pub(super) retries: BTreeSet<(Instant, usize)>,
+    /// Batches by the time they are given up.
+    pub(super) expiries: BTreeSet<(Instant, usize, u64)>,
+    /// Batches not settled, by id: what a flush waits for.
+    pub(super) outstanding: BTreeSet<u64>,
+    /// Brokers that owe an answer for longer than usual, and when to ask about them again.
+    pub(super) silences: BTreeMap<i32, Silence>,
+    pub(super) settled: Vec<Settled>,
+    /// Some partition has batches and no leader, or its leader changed.
+    pub(super) wants_metadata: bool,
+    /// Queues whose numbering is to start anew.
+    pub(super) renumbering: BTreeSet<usize>,
+    /// Brokers that lead a partition with a queue.
+    pub(super) leaders: BTreeSet<i32>,
+}
+
+/// One Produce request in flight.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) broker: i32,
+    pub(super) sent: Instant,
+    /// Which batch of which queue.
+    pub(super) batches: Vec<(usize, u64)>,
+}
+
+/// How often metadata was asked for because a broker is silent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Silence {
+    pub(super) next_look: Instant,
+    pub(super) pause: Duration,
+}
+
+impl Sender {
+    pub(super) fn new(policy: Policy) -> Self {
+        let wants_identity = policy.idempotent;
+        Self {
+            policy,
+            queues: BTreeMap::new(),
+            ready: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            next_request: 0,
+            identity: None,
+            wants_identity,
+            retries: BTreeSet::new(),
+            expiries: BTreeSet::new(),
+            outstanding: BTreeSet::new(),
+            silences: BTreeMap::new(),
+            settled: Vec::new(),
+            wants_metadata: false,
+            renumbering: BTreeSet::new(),
+            leaders: BTreeSet::new(),
+        }
+    }
+
+    /// Takes a closed batch in; its body is still to be sealed. True if metadata is to be looked at for its queue.
+    pub(super) fn add(&mut self, slot: &Arc<Slot>, closed: &ClosedBatch, metadata: &Metadata) {
+        let queue = self.queues.entry(slot.index).or_insert_with(|| {
+            let mut queue = Queue::new(slot.clone());
+            follow_leader(&mut queue, metadata);
+            self.leaders.extend(queue.leader);
+            queue
+        });
+        let expires = closed.opened.checked_add(self.policy.delivery_timeout);
+        if let Some(expires) = expires {
+            self.expiries.insert((expires, slot.index, closed.id));
+        }
+        self.outstanding.insert(closed.id);
+        let (header, outcome) = (closed.header, closed.outcome.clone());
+        queue.batches.push_back(Batch::new(closed.id, header, outcome, expires, closed.body.capacity()));
+    }
+
+    /// A batch's bytes are ready. `reserved` is what they take of the budget now.
+    pub(super) fn sealed(&mut self, queue: usize, batch: u64, sealed: Sealed, reserved: usize) {
+        if let Some(queue_) = self.queues.get_mut(&queue)
+            && let Some(place) = queue_.place_of(batch)
+        {
+            queue_.batches[place].state = State::Ready(sealed);
+            queue_.batches[place].reserved = reserved;
+            self.list(queue);
+        }
+    }
+
+    /// The cluster gave the producer an id: numbering starts under it.
+    pub(super) fn identified(&mut self, identity: Identity) {
+        self.identity = Some(identity);
+        self.wants_identity = false;
+        self.renumber();
+        self.list_all();
+    }
+
+    /// Takes newer metadata: queues go where their leaders are.
+    ///
+    /// What is in flight to a leader that is silent and was replaced is of unknown fate at once, and goes, the same and
+    /// in order, to the new leader. Returns the brokers whose connections are to be given up.
+    pub(super) fn on_metadata(&mut self, metadata: &Metadata) -> Vec<i32> {
+        let mut deposed = BTreeSet::new();
+        let mut moved = Vec::new();
+        for (index, queue) in &mut self.queues {
+            let (leader, epoch) = (queue.leader, queue.leader_epoch);
+            follow_leader(queue, metadata);
+            if queue.leader == leader && queue.leader_epoch == epoch {
+                continue;
+            }
+            moved.push(*index);
+            // With a new leader there is no reason to wait (edge 14).
+            if let Some(at) = queue.retry_at.take_if(|_| queue.leader.is_some()) {
+                self.retries.remove(&(at, *index));
+            }
+            if let Some(old) = leader
+                && queue.leader != leader
+                && queue.leader_epoch > epoch
+                && self.policy.idempotent
+                && self.silences.contains_key(&old)
+            {
+                deposed.insert(old);
+            }
+        }
+        self.leaders = self.queues.values().filter_map(|queue| queue.leader).collect();
+        for request in self.in_flight.values().filter(|request| deposed.contains(&request.broker)) {
+            for (index, batch) in &request.batches {
+                if let Some(queue) = self.queues.get_mut(index)
+                    && queue.leader != Some(request.broker)
+                    && let Some(place) = queue.place_of(*batch)
+                {
+                    queue.batches[place].again();
+                }
+            }
+        }
+        self.renumber();
+        for index in moved {
+            self.list(index);
+        }
+        deposed.into_iter().collect()
+    }
+
+    /// Gives up the batches whose time is over, and looks again at those whose backoff is.
+    pub(super) fn on_time(&mut self, now: Instant) {
+        while let Some((at, index, batch)) = self.expiries.first().copied().filter(|(at, ..)| *at <= now) {
+            self.expiries.remove(&(at, index, batch));
+            let timeout = self.policy.delivery_timeout;
+            self.fail(index, batch, |queue, batch| {
+                let context = format!(
+                    "produce to {}[{}]: not acknowledged within delivery.timeout.ms, {} ms, after {} attempts",
+                    queue.topic,
+                    queue.partition,
+                    timeout.as_millis(),
+                    batch.attempts
+                );
+                match &batch.last_error {
+                    Some(last) => Error::caused_by(Kind::Timeout, format!("{context}; last: {last}"), last.clone()),
+                    None => Error::new(Kind::Timeout, context),
+                }
+            });
+        }
+        while let Some((at, index)) = self.retries.first().copied().filter(|(at, _)| *at <= now) {
+            self.retries.remove(&(at, index));
+            if let Some(queue) = self.queues.get_mut(&index) {
+                queue.retry_at = None;
+            }
+            self.list(index);
+        }
+    }
+
+    /// Gives up everything.
+    pub(super) fn fail_all(&mut self, error: &Error) {
+        let all: Vec<_> = self
+            .queues
+            .iter()
+            .flat_map(|(index, queue)| queue.batches.iter().map(|batch| (*index, batch.id)))
+            .collect();
+        for (index, batch) in all {
+            self.fail(index, batch, |_, _| error.clone());
+        }
+    }
+
+    /// Gives up one batch. Its numbers, if it had some, are a gap: the broker's refusal of the next mends that.
+    fn fail(&mut self, index: usize, batch: u64, error: impl FnOnce(&Slot, &Batch) -> Error) {
+        let Some(queue) = self.queues.get_mut(&index) else { return };
+        let Some(place) = queue.place_of(batch) else { return };
+        let error = error(&queue.slot, &queue.batches[place]);
+        self.settle(index, place, Err(error));
+    }
+
+    /// Takes a batch out; what follows it may go.
+    pub(super) fn settle(&mut self, index: usize, place: usize, result: Result<Written, Error>) {
+        let Some(queue) = self.queues.get_mut(&index) else { return };
+        let Some(batch) = queue.batches.remove(place) else { return };
+        self.outstanding.remove(&batch.id);
+        if let Some(expires) = batch.expires {
+            self.expiries.remove(&(expires, index, batch.id));
+        }
+        let body = match batch.state {
+            State::Ready(ref sealed) | State::InFlight(ref sealed, _) => Some(sealed.body.clone()),
+            State::Sealing => None,
+        };
+        let records = batch.records();
+        let reserved = batch.reserved;
+        self.settled.push(Settled { outcome: batch.outcome, result, records, reserved, body });
+        self.renumber();
+        self.list(index);
+    }
+
+    /// Puts a queue on its leader's list, if it has something to send.
+    pub(super) fn list(&mut self, index: usize) {
+        if self.policy.idempotent && self.identity.is_none() {
+            return;
+        }
+        let alone = self.policy.max_in_flight == 1;
+        let Some(queue) = self.queues.get_mut(&index) else { return };
+        if queue.retry_at.is_some() || queue.next(self.policy.idempotent, alone).is_none() {
+            return;
+        }
+        match queue.leader {
+            None => self.wants_metadata = true,
+            leader if queue.listed == leader => {}
+            Some(leader) => {
+                queue.listed = Some(leader);
+                self.ready.entry(leader).or_default().push_back(index);
+            }
+        }
+    }
+
+    fn list_all(&mut self) {
+        let all: Vec<_> = self.queues.keys().copied().collect();
+        for index in all {
+            self.list(index);
+        }
+    }
+
+    /// When there is something to do though nothing happens.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        let retry = self.retries.first().map(|(at, _)| *at);
+        let expiry = self.expiries.first().map(|(at, ..)| *at);
+        let silence = self.next_silence();
+        [retry, expiry, silence].into_iter().flatten().min()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.outstanding.is_empty()
+    }
+}
+
+fn follow_leader(queue: &mut Queue, metadata: &Metadata) {
+    let Some(topic) = metadata.topics.get(&*queue.slot.topic) else { return };
+    queue.topic_id = topic.id;
+    match topic.partitions.get(queue.slot.partition as usize) {
+        Some(partition) => {
+            queue.leader = partition.leader;
+            queue.leader_epoch = partition.leader_epoch;
+        }
+        None => queue.leader = None,
+    }
+}

@@ -1,0 +1,175 @@
+//! The topics that were sent to, and their partitions' slots: looked at for every record, changed rarely.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use super::batch::Slot;
+use super::partition::Sticky;
+use crate::cluster::Topic;
+
+/// One topic and the slots of its partitions.
+#[derive(Debug)]
+pub(super) struct TopicSlots {
+    pub(super) name: Arc<str>,
+    /// Index = partition. Never empty.
+    pub(super) slots: Vec<Arc<Slot>>,
+    /// Partitions with a leader, for records that may go anywhere; all of them if none has one.
+    available: Vec<u32>,
+    pub(super) sticky: Sticky,
+    /// When it was last sent to, in milliseconds since 1970.
+    used: AtomicI64,
+}
+
+impl TopicSlots {
+    /// A partition for records that may go anywhere.
+    pub(super) fn choose(&self, random: &mut fastrand::Rng) -> usize {
+        match random.choice(&self.available) {
+            Some(partition) => *partition as usize,
+            None => random.usize(..self.slots.len()),
+        }
+    }
+
+    /// Notes that it was sent to at `now`. Written rarely: all callers share the line of memory.
+    pub(super) fn touch(&self, now: i64) {
+        if now - self.used.load(Ordering::Relaxed) >= 1_000 {
+            self.used.store(now, Ordering::Relaxed);
+        }
+    }
+}
+
+type Table = HashMap<Arc<str>, Arc<TopicSlots>, foldhash::fast::FixedState>;
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(super) struct Topics {
+    table: ArcSwap<Table>,
+    /// Held while the table is replaced.
+    changing: Mutex<()>,
+    next_index: AtomicUsize,
+}
+
+impl Topics {
+    /// Runs `found` with the topic, if it is known.
+    pub(super) fn with<T>(&self, topic: &str, found: impl FnOnce(&TopicSlots) -> T) -> Option<T> {
+        self.table.load().get(topic).map(|topic| found(topic))
+    }
+
+    /// Takes what metadata says of a topic: new topics and new partitions get slots, known ones keep theirs.
+    pub(super) fn learn(&self, topic: &Topic, now: i64) {
+        if topic.partitions.is_empty() {
+            return;
+        }
+        let available: Vec<u32> = (0..)
+            .zip(&topic.partitions)
+            .filter(|(_, partition)| partition.leader.is_some())
+            .map(|(index, _)| index)
+            .collect();
+        let _changing = self.changing.lock();
+        let table = self.table.load_full();
+        let known = table.get(topic.name.as_str());
+        if known.is_some_and(|known| known.slots.len() == topic.partitions.len() && known.available == available) {
+            return;
+        }
+        let name = known.map_or_else(|| Arc::from(topic.name.as_str()), |known| known.name.clone());
+        let slots = (0..topic.partitions.len())
+            .map(|partition| match known.and_then(|known| known.slots.get(partition)) {
+                Some(slot) => slot.clone(),
+                None => {
+                    let index = self.next_index.fetch_add(1, Ordering::Relaxed);
+                    Arc::new(Slot::new(name.clone(), partition as i32, index))
+                }
+            })
+            .collect();
+        let topic =
+            TopicSlots { name: name.clone(), slots, available, sticky: Sticky::new(), used: AtomicI64::new(now) };
+        let mut table = Table::clone(&table);
+        table.insert(name, Arc::new(topic));
+        self.table.store(Arc::new(table));
+    }
+
+    /// Every topic.
+    pub(super) fn all(&self) -> Vec<Arc<TopicSlots>> {
+        let mut all: Vec<_> = self.table.load().values().cloned().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    /// Forgets the topics that were not sent to since `before`, and names those that are left.
+    pub(super) fn forget_unused(&self, before: i64) -> Option<Vec<Arc<str>>> {
+        let _changing = self.changing.lock();
+        let table = self.table.load_full();
+        let kept: Table = table
+            .iter()
+            .filter(|(_, topic)| topic.used.load(Ordering::Relaxed) >= before)
+            .map(|(name, topic)| (name.clone(), topic.clone()))
+            .collect();
+        if kept.len() == table.len() {
+            return None;
+        }
+        let mut names: Vec<_> = kept.keys().cloned().collect();
+        names.sort();
+        self.table.store(Arc::new(kept));
+        Some(names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_wire::{Code, Uuid};
+
+    use super::*;
+    use crate::cluster::Partition;
+
+    fn topic(leaders: &[Option<i32>]) -> Topic {
+        let partition = |leader: &Option<i32>| Partition {
+            leader: *leader,
+            leader_epoch: 0,
+            replicas: Vec::new(),
+            isr: Vec::new(),
+            offline: Vec::new(),
+        };
+        Topic {
+            name: "orders".into(),
+            id: Uuid::ZERO,
+            is_internal: false,
+            partitions: leaders.iter().map(partition).collect(),
+            error: Code::None,
+        }
+    }
+
+    /// edge 16: more partitions are used as soon as they are known, and the old ones keep what they gathered.
+    #[test]
+    fn new_partitions_get_slots_and_old_ones_keep_theirs() {
+        let topics = Topics::default();
+        topics.learn(&topic(&[Some(1)]), 0);
+        let before = topics.with("orders", |topic| topic.slots[0].clone()).unwrap();
+        topics.learn(&topic(&[Some(1), Some(2)]), 0);
+        let after = topics.with("orders", |topic| topic.slots.clone()).unwrap();
+        assert_eq!(after.len(), 2);
+        assert!(Arc::ptr_eq(&before, &after[0]));
+        assert_ne!(after[0].index, after[1].index);
+    }
+
+    #[test]
+    fn a_record_that_may_go_anywhere_avoids_partitions_without_a_leader() {
+        let topics = Topics::default();
+        let mut random = fastrand::Rng::with_seed(1);
+        topics.learn(&topic(&[None, Some(1), None]), 0);
+        assert_eq!(topics.with("orders", |topic| topic.choose(&mut random)), Some(1));
+        topics.learn(&topic(&[None, None]), 0);
+        assert!(topics.with("orders", |topic| topic.choose(&mut random)).unwrap() < 2);
+    }
+
+    #[test]
+    fn a_topic_that_nothing_is_sent_to_is_forgotten() {
+        let topics = Topics::default();
+        topics.learn(&topic(&[Some(1)]), 1_000);
+        assert_eq!(topics.forget_unused(1_000), None);
+        assert_eq!(topics.forget_unused(1_001), Some(Vec::new()));
+        assert!(topics.with("orders", |_| ()).is_none());
+    }
+}
