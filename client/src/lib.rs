@@ -6,6 +6,7 @@ pub mod net;
 mod cluster;
 mod connection;
 mod error;
+mod group;
 mod produce;
 mod record;
 mod runtime;

@@ -1,0 +1,3 @@
+//! Membership of a group.
+
+pub(crate) mod assign;
