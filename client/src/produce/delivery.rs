@@ -113,7 +113,6 @@ impl fmt::Debug for Outcome {
 /// Costs no memory of its own, and need not be awaited: a record whose delivery was dropped is sent all the same, and
 /// its failure is reported by `flush` and `close`. Await deliveries in the order they were made, or `flush`: a
 /// `FuturesUnordered` of them allocates for each.
-#[must_use = "dropping it is fine, but says nothing of the record's fate: `flush` does"]
 pub struct Delivery {
     outcome: Arc<Outcome>,
     index: u32,

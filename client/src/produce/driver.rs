@@ -406,6 +406,7 @@ async fn ask_identity(cluster: &Cluster) -> Result<Identity, Error> {
     let broker = cluster.least_loaded().ok_or_else(|| Error::new(Kind::Connection, "no broker is known"))?;
     let make = |versions: &crate::connection::Versions| {
         let request = InitProducerIdRequest {
+            transactional_id: None,
             transaction_timeout_ms: i32::MAX,
             producer_id: -1,
             producer_epoch: -1,

@@ -1,0 +1,2 @@
+//! Finding the cluster, and staying with it.
+

@@ -1,0 +1,18 @@
+//! The client's flows against the embedded broker: real requests and answers, in memory, on paused time.
+
+mod cluster;
+mod produce;
+
+use std::time::Duration;
+
+use ottla::net::MemoryConnector;
+use ottla_broker::Broker;
+
+/// Reaches the broker's nodes through in-process pipes.
+fn pipes(broker: &Broker) -> MemoryConnector {
+    let broker = broker.clone();
+    MemoryConnector::new(move |host, port| broker.connect(&format!("{host}:{port}")))
+}
+
+/// What a test waits for must come within this time of the runtime's clock, which is paused: no real time passes.
+const SOON: Duration = Duration::from_secs(100);
