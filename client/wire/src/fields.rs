@@ -331,3 +331,122 @@ fn plain_length(length: i32) -> Result<Option<usize>, DecodeError> {
         length => usize::try_from(length).map(Some).map_err(|_| DecodeError::InvalidLength(length.into())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Version = Version { number: 0, flexible: false };
+    const FLEXIBLE: Version = Version { number: 1, flexible: true };
+
+    fn written(value: &impl Encode, version: Version) -> Bytes {
+        let mut out = Writer::new();
+        value.encode(&mut out, version).unwrap();
+        out.into_bytes()
+    }
+
+    fn read<T: Decode>(bytes: &'static [u8], version: Version) -> Result<T, DecodeError> {
+        T::decode(&mut Reader::new(Bytes::from_static(bytes)), version)
+    }
+
+    #[test]
+    fn lengths_are_fixed_in_old_versions_and_compact_in_flexible_ones() {
+        assert_eq!(written(&Str::from("tea"), PLAIN), &b"\0\x03tea"[..]);
+        assert_eq!(written(&Str::from("tea"), FLEXIBLE), &b"\x04tea"[..]);
+        assert_eq!(written(&Bytes::from_static(b"tea"), PLAIN), &b"\0\0\0\x03tea"[..]);
+        assert_eq!(written(&Bytes::from_static(b"tea"), FLEXIBLE), &b"\x04tea"[..]);
+        assert_eq!(written(&vec![true, false], PLAIN), &b"\0\0\0\x02\x01\0"[..]);
+        assert_eq!(written(&vec![true, false], FLEXIBLE), &b"\x03\x01\0"[..]);
+    }
+
+    #[test]
+    fn null_and_empty_differ() {
+        assert_eq!(written(&None::<Str>, PLAIN), &b"\xff\xff"[..]);
+        assert_eq!(written(&None::<Bytes>, PLAIN), &b"\xff\xff\xff\xff"[..]);
+        assert_eq!(written(&None::<Vec<i8>>, FLEXIBLE), &b"\0"[..]);
+        assert_eq!(written(&Some(Chunks::default()), FLEXIBLE), &b"\x01"[..]);
+        assert_eq!(written(&None::<Chunks>, FLEXIBLE), &b"\0"[..]);
+        assert_eq!(read::<Option<Str>>(b"\xff\xff", PLAIN), Ok(None));
+        assert_eq!(read::<Option<Str>>(b"\0\0", PLAIN), Ok(Some(Str::default())));
+        assert_eq!(read::<Option<Vec<i8>>>(b"\x01", FLEXIBLE), Ok(Some(Vec::new())));
+        assert_eq!(read::<Vec<i8>>(b"\0", FLEXIBLE), Err(DecodeError::UnexpectedNull));
+        assert_eq!(read::<Bytes>(b"\xff\xff\xff\xff", PLAIN), Err(DecodeError::UnexpectedNull));
+    }
+
+    #[test]
+    fn a_count_is_checked_against_the_bytes_that_are_there() {
+        let count = |count, left| Err(DecodeError::InvalidCount { count, left });
+        assert_eq!(read::<Vec<i64>>(b"\x7f\xff\xff\xff12345678", PLAIN), count(i32::MAX.into(), 8));
+        assert_eq!(read::<Vec<i64>>(b"\xff\xff\xff\xff\x0f12345678", FLEXIBLE), count(u32::MAX as i64 - 1, 8));
+        assert_eq!(read::<Vec<i64>>(b"\0\0\0\x0212345678", PLAIN), count(2, 8));
+        assert_eq!(read::<Vec<i64>>(b"\0\0\0\x0112345678", PLAIN).unwrap().len(), 1);
+        assert_eq!(read::<Vec<i8>>(b"\xff\xff\xff\xfe", PLAIN), Err(DecodeError::InvalidLength(-2)));
+        assert_eq!(read::<Str>(b"\x80\0", PLAIN), Err(DecodeError::InvalidLength(-32768)));
+        assert_eq!(read::<Bytes>(b"\x05tea", FLEXIBLE), Err(DecodeError::Truncated { needed: 4, left: 3 }));
+    }
+
+    #[test]
+    fn a_string_has_at_most_32767_bytes_in_every_version() {
+        for version in [PLAIN, FLEXIBLE] {
+            let longest = Str::from("x".repeat(32_767));
+            let bytes = written(&longest, version);
+            assert_eq!(Str::decode(&mut Reader::new(bytes), version), Ok(longest));
+            let error = Str::from("x".repeat(32_768)).encode(&mut Writer::new(), version);
+            assert_eq!(error, Err(EncodeError::TooLong { length: 32_768, limit: 32_767 }));
+        }
+    }
+
+    #[test]
+    fn strings_must_be_utf8() {
+        assert_eq!(read::<Str>(b"\x03\xc3\x28", FLEXIBLE), Err(DecodeError::NotUtf8));
+    }
+
+    #[test]
+    fn any_byte_but_zero_is_true() {
+        assert_eq!(read::<Vec<bool>>(b"\0\0\0\x03\0\x01\xff", PLAIN), Ok(vec![false, true, true]));
+    }
+
+    #[test]
+    fn tagged_fields_are_written_with_number_and_size_and_found_by_number() {
+        let mut fields = Tags::default();
+        fields.add(3, &7i16, FLEXIBLE).unwrap();
+        fields.add(300, &Str::from("tea"), FLEXIBLE).unwrap();
+        let mut out = Writer::new();
+        fields.write(&mut out);
+        let bytes = out.into_bytes();
+        assert_eq!(bytes, &b"\x02\x03\x02\0\x07\xac\x02\x04\x04tea"[..]);
+
+        let mut found = None;
+        let mut from = Reader::new(bytes.clone());
+        tags(&mut from, FLEXIBLE, |tag, from| {
+            if tag == 300 {
+                found = Some(Str::decode(from, FLEXIBLE)?);
+            }
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!((found, from.remaining()), (Some(Str::from("tea")), 0));
+
+        let mut from = Reader::new(bytes);
+        skip_tags(&mut from, FLEXIBLE).unwrap();
+        assert_eq!(from.remaining(), 0);
+    }
+
+    #[test]
+    fn a_tagged_field_cannot_reach_beyond_its_size() {
+        let mut from = Reader::new(Bytes::from_static(b"\x01\0\x01\0\0\0\x09"));
+        let read = tags(&mut from, FLEXIBLE, |_, from| i32::decode(from, FLEXIBLE).map(|_| ()));
+        assert_eq!(read, Err(DecodeError::Truncated { needed: 4, left: 1 }));
+    }
+
+    #[test]
+    fn versions_that_are_not_flexible_have_no_tagged_fields() {
+        let mut from = Reader::new(Bytes::from_static(b"\x01"));
+        tags(&mut from, PLAIN, |_, _| unreachable!("there are none")).unwrap();
+        skip_tags(&mut from, PLAIN).unwrap();
+        assert_eq!(from.remaining(), 1);
+        let mut out = Writer::new();
+        no_tags(&mut out, PLAIN);
+        assert!(out.is_empty());
+    }
+}

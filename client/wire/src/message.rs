@@ -132,3 +132,37 @@ pub fn decode_data<D: Data>(bytes: Bytes) -> Result<(D, i16), DecodeError> {
     let data = D::decode(&mut from, Version { number: version.min(D::MAX_VERSION), flexible: false })?;
     Ok((data, version))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::ConsumerProtocolSubscription;
+
+    #[test]
+    fn data_comes_after_its_version() {
+        let subscription =
+            ConsumerProtocolSubscription { topics: vec!["tea".into()], user_data: None, ..Default::default() };
+        let bytes = encode_data(&subscription, 0).unwrap();
+        assert_eq!(bytes, &b"\0\0\0\0\0\x01\0\x03tea\xff\xff\xff\xff"[..]);
+        assert_eq!(decode_data(bytes), Ok((subscription, 0)));
+    }
+
+    #[test]
+    fn data_of_a_newer_version_is_read_as_the_newest_known() {
+        let mut bytes = encode_data(&ConsumerProtocolSubscription::default(), 3).unwrap().to_vec();
+        bytes[1] = 9;
+        bytes.extend(b"new fields");
+        assert_eq!(decode_data(bytes.into()), Ok((ConsumerProtocolSubscription::default(), 9)));
+    }
+
+    #[test]
+    fn data_of_an_unknown_version_is_not_written_and_of_a_negative_one_not_read() {
+        let subscription = ConsumerProtocolSubscription::default();
+        assert_eq!(
+            encode_data(&subscription, 4),
+            Err(EncodeError::UnsupportedVersion { message: "ConsumerProtocolSubscription", version: 4 }),
+        );
+        let read = decode_data::<ConsumerProtocolSubscription>(Bytes::from_static(b"\xff\xff\0\0"));
+        assert_eq!(read, Err(DecodeError::UnsupportedVersion(-1)));
+    }
+}

@@ -119,3 +119,70 @@ impl Writer {
         slices
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_slices_are_shared_and_small_ones_gathered() {
+        let (small, large) = (Bytes::from(vec![1; 511]), Bytes::from(vec![2; 512]));
+        let mut out = Writer::new();
+        out.put_shared(&large);
+        out.put(b"ab");
+        out.put_shared(&small);
+        out.put_shared(&large);
+        out.put_shared(&large);
+        assert_eq!(out.len(), 3 * 512 + 511 + 2);
+
+        let frame = out.into_frame().unwrap();
+        assert_eq!(frame.len(), 4 + 3 * 512 + 511 + 2);
+        let lengths: Vec<usize> = frame.slices().iter().map(Bytes::len).collect();
+        assert_eq!(lengths, [4, 512, 2 + 511, 512, 512]);
+        for shared in [1, 3, 4] {
+            assert_eq!(frame.slices()[shared].as_ptr(), large.as_ptr());
+        }
+        assert_eq!(frame.slices()[0], &2049i32.to_be_bytes()[..]);
+    }
+
+    #[test]
+    fn appended_slices_stay_in_their_places() {
+        let large = Bytes::from(vec![b'x'; 600]);
+        let mut inner = Writer::new();
+        inner.put(b"(");
+        inner.put_shared(&large);
+        inner.put(b")");
+        let mut out = Writer::with_capacity(8);
+        out.put(b"a");
+        out.append(inner);
+        out.put(b"b");
+        assert_eq!(out.into_bytes(), [b"a(", &large[..], b")b"].concat());
+    }
+
+    #[test]
+    fn writes_varints_of_every_length() {
+        for (value, bytes) in [
+            (0, &[0x00][..]),
+            (127, &[0x7f]),
+            (128, &[0x80, 0x01]),
+            (16_384, &[0x80, 0x80, 0x01]),
+            (u32::MAX, &[0xff, 0xff, 0xff, 0xff, 0x0f]),
+        ] {
+            let mut out = Writer::new();
+            out.put_unsigned_varint(value);
+            assert_eq!(out.into_bytes(), bytes);
+        }
+    }
+
+    #[test]
+    fn what_has_more_than_2_gib_is_no_frame() {
+        // One slice of 256 MiB of zeros, shared eight times: nothing is copied.
+        let large = Bytes::from(vec![0; 256 << 20]);
+        let mut out = Writer::new();
+        for _ in 0..8 {
+            out.put_shared(&large);
+        }
+        let limit = i32::MAX as usize;
+        assert_eq!(out.into_frame(), Err(EncodeError::TooLong { length: 2 << 30, limit }));
+    }
+}

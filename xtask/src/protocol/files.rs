@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{fs, io};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 /// Folders that hold what the generator writes and nothing else.
 const SOURCES: &str = "client/wire/src/messages";
@@ -58,12 +58,12 @@ fn differing(files: &[File]) -> Result<Vec<(PathBuf, Option<String>)>> {
     let mut differing = Vec::new();
     let mut stale = BTreeSet::new();
     for folder in [SOURCES, TESTS] {
-        match fs::read_dir(root().join(folder)) {
-            Ok(entries) => {
-                stale.extend(entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()?)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => bail!(error),
+        let entries = match fs::read_dir(root().join(folder)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries?,
+        };
+        for entry in entries {
+            stale.insert(entry?.path());
         }
     }
     for File { path, text } in files {

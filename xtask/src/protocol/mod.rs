@@ -49,12 +49,18 @@ const DATA: &[&str] = &["ConsumerProtocolSubscription", "ConsumerProtocolAssignm
 
 /// Where the crate kafka-protocol, the second opinion in tests, ends before Kafka's newest version does.
 const SECOND_OPINION_ENDS: &[(&str, i16)] = &[
-    ("ListOffsets", 10),
-    ("DescribeLogDirs", 4),
-    ("WriteTxnMarkers", 1),
-    ("ShareFetch", 1),
-    ("ShareAcknowledge", 1),
-    ("DescribeShareGroupOffsets", 0),
+    ("DescribeLogDirsRequest", 4),
+    ("DescribeLogDirsResponse", 4),
+    ("DescribeShareGroupOffsetsRequest", 0),
+    ("DescribeShareGroupOffsetsResponse", 0),
+    ("ListOffsetsRequest", 10),
+    ("ListOffsetsResponse", 10),
+    ("OffsetCommitRequest", 9),
+    ("OffsetFetchRequest", 9),
+    ("ShareAcknowledgeRequest", 1),
+    ("ShareAcknowledgeResponse", 1),
+    ("ShareFetchRequest", 1),
+    ("ShareFetchResponse", 1),
 ];
 
 /// How the chore is run.

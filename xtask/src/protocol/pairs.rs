@@ -93,8 +93,7 @@ pub(super) fn text(message: &Message<'_>) -> String {
 
 /// The newest version that the other implementation knows as well.
 fn last(message: &Message<'_>) -> i16 {
-    let api = message.name.trim_end_matches("Request").trim_end_matches("Response");
-    let ends = SECOND_OPINION_ENDS.iter().find(|(name, _)| *name == api);
+    let ends = SECOND_OPINION_ENDS.iter().find(|(name, _)| *name == message.name);
     ends.map_or(message.versions.last, |(_, end)| message.versions.last.min(*end))
 }
 

@@ -124,7 +124,7 @@ fn structure_text(body: &mut String, message: &Message<'_>, structure: &Struct) 
         },
         uses => uses.join(" and "),
     };
-    let derived_default = fields.iter().all(|field| default_is_rusts(field));
+    let derived_default = fields.iter().all(default_is_rusts);
     let default = if derived_default { ", Default" } else { "" };
     let _ = writeln!(body, "/// {role}: {}.\n#[derive(Clone, Debug{default}, PartialEq)]", versions.words());
     let _ = writeln!(body, "pub struct {name} {{");
