@@ -1,5 +1,6 @@
 //! The cluster itself: it starts, breaks and mends as its methods say.
 
+use std::fs;
 use std::time::Duration;
 
 use real::{Cluster, ClusterOptions, Listener, OLDER_VERSION, State, shared, shared_to_break, until};
@@ -59,7 +60,7 @@ fn a_paused_broker_loses_its_leadership_and_gets_its_replica_back() {
     cluster.pause(3).unwrap();
     assert_eq!(cluster.status().unwrap()[2].state, State::Paused);
     // Its session is 3 s; if it was the active controller, another one is elected first.
-    until("another leader", Duration::from_secs(12), || {
+    until("another leader", Duration::from_secs(15), || {
         Ok(cluster.leader(&topic, 0)?.is_some_and(|leader| leader != 3).then_some(()))
     })
     .unwrap();
@@ -70,9 +71,8 @@ fn a_paused_broker_loses_its_leadership_and_gets_its_replica_back() {
 }
 
 #[test]
-fn an_older_kafka_starts_with_every_listener_and_ends_without_a_trace() {
-    let listeners = Listener::ALL.into_iter().fold(ClusterOptions::default(), ClusterOptions::listener);
-    let cluster = Cluster::start(&listeners.brokers(1).version(OLDER_VERSION)).unwrap();
+fn an_older_kafka_serves_too_and_ends_without_a_trace() {
+    let cluster = Cluster::start(&ClusterOptions::default().brokers(1).version(OLDER_VERSION)).unwrap();
     let topic = cluster.topic("older", 1).unwrap();
     cluster.java_produce(&topic, &["still here"]).unwrap();
     assert_eq!(cluster.java_consume(&topic, 1).unwrap(), ["still here"]);
@@ -83,4 +83,30 @@ fn an_older_kafka_starts_with_every_listener_and_ends_without_a_trace() {
     let process = format!("/proc/{}", status.pid.unwrap());
     assert!(!std::path::Path::new(&process).exists(), "the broker is dead");
     assert!(!status.log.exists(), "its files are gone");
+}
+
+#[test]
+fn every_listener_lets_alice_in_and_nobody_without_credentials() {
+    let options = Listener::ALL.into_iter().fold(ClusterOptions::default().brokers(1), ClusterOptions::listener);
+    let cluster = Cluster::start(&options).unwrap();
+    let topic = cluster.topic("secured", 1).unwrap();
+    let lists = |listener: Listener, properties: &str| {
+        let bootstrap = cluster.bootstrap_of(listener).unwrap();
+        let arguments = ["--list", "--bootstrap-server", &bootstrap, "--command-config", properties];
+        cluster.tool("org.apache.kafka.tools.TopicCommand", arguments).unwrap()
+    };
+
+    for listener in Listener::ALL {
+        let output = lists(listener, cluster.client_properties(listener).unwrap().to_str().unwrap());
+        let listed = String::from_utf8(output.stdout).unwrap();
+        assert!(listed.contains(&topic), "{listener:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    let bare = cluster.certificates().join("bare.properties");
+    fs::write(&bare, "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\ndefault.api.timeout.ms=5000\n\
+        sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username=alice password=guess;\n")
+    .unwrap();
+    let refused = lists(Listener::SaslPlain, bare.to_str().unwrap());
+    assert!(!refused.status.success());
+    assert!(String::from_utf8(refused.stdout).unwrap().contains("Authentication failed"));
 }

@@ -1,3 +1,4 @@
 //! Tests against real Apache Kafka: one binary, so that all of them share one cluster.
 
 mod cluster;
+mod produce;
