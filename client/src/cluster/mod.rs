@@ -20,7 +20,9 @@ mod coordinator;
 mod driver;
 mod metadata;
 
-pub(crate) use metadata::{Metadata, Partition, Topic};
+pub(crate) use metadata::{Metadata, Topic};
+#[cfg(test)]
+pub(crate) use metadata::{Partition, Scope};
 
 use crate::config::ClientConfig;
 use crate::connection::{Context, Link, Target, Versions};

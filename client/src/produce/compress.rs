@@ -19,12 +19,19 @@ impl Sealed {
         Self { body: body.into(), crc, compression: Compression::None }
     }
 
-    /// A compressed body, and the buffer that held the records.
-    pub(super) fn compressed(body: Vec<u8>, compressor: &mut Compressor) -> (Self, Vec<u8>) {
+    /// A compressed body, and the buffer that held the records. What cannot be compressed goes as it is.
+    pub(super) fn compressed(body: Vec<u8>, compressor: &mut Compressor) -> (Self, Option<Vec<u8>>) {
         let mut out = Vec::with_capacity(body.len() / 2);
-        compressor.compress(&body, &mut out);
-        let crc = BodyCrc::of(&out);
-        (Self { body: out.into(), crc, compression: compressor.codec() }, body)
+        match compressor.compress(&body, &mut out) {
+            Ok(()) => {
+                let crc = BodyCrc::of(&out);
+                (Self { body: out.into(), crc, compression: compressor.codec() }, Some(body))
+            }
+            Err(error) => {
+                tracing::error!(%error, "a batch is sent uncompressed");
+                (Self::plain(body), None)
+            }
+        }
     }
 }
 

@@ -244,9 +244,12 @@ impl Driver {
         self.core.cluster.runtime().offload(move || {
             let (sealed, buffer) = Sealed::compressed(body, &mut compressor);
             compressors.lock().push(compressor);
+            // A body that did not get smaller still counts no more than was taken for it.
             let kept = sealed.body.len().min(reserved);
             memory.give_back(reserved - kept);
-            memory.recycle(buffer);
+            if let Some(buffer) = buffer {
+                memory.recycle(buffer);
+            }
             let _ = events.send(Event::Sealed { slot, batch: id, sealed, reserved: kept });
         });
     }

@@ -308,3 +308,6 @@ fn follow_leader(queue: &mut Queue, metadata: &Metadata) {
         None => queue.leader = None,
     }
 }
+
+#[cfg(test)]
+mod tests;
