@@ -136,6 +136,12 @@ impl Builder {
         self
     }
 
+    /// Lets members ask for session timeouts in this range only; default six seconds to half an hour, as Kafka.
+    pub fn group_session_timeouts(mut self, timeouts: RangeInclusive<Duration>) -> Self {
+        self.config.group_session_timeouts = (*timeouts.start(), *timeouts.end());
+        self
+    }
+
     /// Remembers so many requests, the newest; default 100,000.
     pub fn requests_kept(mut self, requests: usize) -> Self {
         self.config.requests_kept = requests;

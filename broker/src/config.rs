@@ -19,6 +19,8 @@ pub(crate) struct Config {
     /// Versions offered, where they aren't all: least and greatest, by API key. An empty range hides the API.
     pub(crate) versions: BTreeMap<i16, (i16, i16)>,
     pub(crate) group_initial_rebalance_delay: Duration,
+    /// The least and the greatest session timeout a member may ask for.
+    pub(crate) group_session_timeouts: (Duration, Duration),
     /// Wall-clock time at the start, in milliseconds since 1970.
     pub(crate) started_ms: i64,
     /// Requests remembered for observation.
@@ -38,6 +40,7 @@ impl Default for Config {
             seed: None,
             versions: BTreeMap::new(),
             group_initial_rebalance_delay: Duration::ZERO,
+            group_session_timeouts: (Duration::from_secs(6), Duration::from_secs(30 * 60)),
             started_ms: 0,
             requests_kept: 100_000,
         }

@@ -31,6 +31,7 @@ pub(crate) struct Rule {
     pub(crate) api: ApiKey,
     pub(crate) node: Option<i32>,
     pub(crate) client_id: Option<String>,
+    pub(crate) group: Option<String>,
     pub(crate) topic: Option<String>,
     pub(crate) partition: Option<i32>,
     /// Requests that pass unharmed first.
@@ -50,6 +51,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) api: ApiKey,
     pub(crate) node: i32,
     pub(crate) client_id: &'a str,
+    pub(crate) group: Option<&'a str>,
 }
 
 /// What befalls one request.
@@ -119,10 +121,26 @@ impl Faults {
 }
 
 impl Rule {
+    /// A rule for all requests of an API.
+    pub(crate) fn new(api: ApiKey, effect: Effect) -> Self {
+        Self {
+            api,
+            node: None,
+            client_id: None,
+            group: None,
+            topic: None,
+            partition: None,
+            skip: 0,
+            times: None,
+            effect,
+        }
+    }
+
     fn matches(&self, subject: Subject<'_>) -> bool {
         self.api == subject.api
             && self.node.is_none_or(|node| node == subject.node)
             && self.client_id.as_deref().is_none_or(|id| id == subject.client_id)
+            && self.group.as_deref().is_none_or(|group| Some(group) == subject.group)
     }
 
     fn is_scoped(&self) -> bool {
@@ -188,11 +206,10 @@ impl Injected {
 mod tests {
     use super::*;
 
-    const PRODUCE: Subject<'_> = Subject { api: ApiKey::Produce, node: 0, client_id: "test" };
+    const PRODUCE: Subject<'_> = Subject { api: ApiKey::Produce, node: 0, client_id: "test", group: None };
 
     fn rule(effect: Effect) -> Rule {
-        let (node, client_id, topic, partition) = (None, None, None, None);
-        Rule { api: ApiKey::Produce, node, client_id, topic, partition, skip: 0, times: Some(1), effect }
+        Rule { times: Some(1), ..Rule::new(ApiKey::Produce, effect) }
     }
 
     fn faults(rules: impl IntoIterator<Item = Rule>) -> Faults {

@@ -7,11 +7,13 @@ mod cluster;
 mod config;
 mod driver;
 mod faults;
+mod group;
 mod log;
 mod observe;
 
 pub use broker::Broker;
 pub use builder::Builder;
+pub use group::offsets::CommittedOffset;
 pub use kafka_protocol::ResponseError as Code;
 pub use kafka_protocol::messages::ApiKey;
 pub use log::record::Record;

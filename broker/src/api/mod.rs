@@ -1,16 +1,29 @@
 //! The requests this broker understands: one row each, one file each.
 
 pub(crate) mod api_versions;
+mod compact;
+mod create_partitions;
 mod create_topics;
+mod delete_groups;
+mod delete_records;
 mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_groups;
 pub(crate) mod fetch;
+mod find_coordinator;
 mod init_producer_id;
+mod join_group;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 pub(crate) mod produce;
 pub(crate) mod wire;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -79,11 +92,27 @@ apis! {
     Fetch FetchRequest FetchResponse 4..=18;
     ListOffsets ListOffsetsRequest ListOffsetsResponse 1..=10;
     Metadata MetadataRequest MetadataResponse 0..=13;
+    OffsetCommit OffsetCommitRequest OffsetCommitResponse 2..=10;
+    OffsetFetch OffsetFetchRequest OffsetFetchResponse 1..=10;
+    FindCoordinator FindCoordinatorRequest FindCoordinatorResponse 0..=6;
+    JoinGroup JoinGroupRequest JoinGroupResponse 0..=9;
+    Heartbeat HeartbeatRequest HeartbeatResponse 0..=4;
+    LeaveGroup LeaveGroupRequest LeaveGroupResponse 0..=5;
+    SyncGroup SyncGroupRequest SyncGroupResponse 0..=5;
+    DescribeGroups DescribeGroupsRequest DescribeGroupsResponse 0..=6;
+    ListGroups ListGroupsRequest ListGroupsResponse 0..=5;
     ApiVersions ApiVersionsRequest ApiVersionsResponse 0..=4;
     CreateTopics CreateTopicsRequest CreateTopicsResponse 2..=7;
     DeleteTopics DeleteTopicsRequest DeleteTopicsResponse 1..=6;
+    DeleteRecords DeleteRecordsRequest DeleteRecordsResponse 0..=2;
     InitProducerId InitProducerIdRequest InitProducerIdResponse 0..=5;
     OffsetForLeaderEpoch OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse 2..=4;
+    DescribeConfigs DescribeConfigsRequest DescribeConfigsResponse 1..=4;
+    CreatePartitions CreatePartitionsRequest CreatePartitionsResponse 0..=3;
+    DeleteGroups DeleteGroupsRequest DeleteGroupsResponse 0..=2;
+    IncrementalAlterConfigs IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse 0..=1;
+    OffsetDelete OffsetDeleteRequest OffsetDeleteResponse 0..=0;
+    DescribeCluster DescribeClusterRequest DescribeClusterResponse 0..=2;
 }
 
 /// Who asks what, and in which version.
@@ -95,6 +124,8 @@ pub(crate) struct Context {
     pub(crate) client_id: StrBytes,
     /// The node that got the request.
     pub(crate) node: i32,
+    /// Where the client is, as Kafka writes it: `/127.0.0.1`.
+    pub(crate) host: Arc<str>,
 }
 
 /// A request that is ready to be acted on.
@@ -140,10 +171,46 @@ impl Request {
             Self::Fetch(request) => fetch::targets(request, topics),
             Self::ListOffsets(request) => list_offsets::targets(request),
             Self::Metadata(request) => metadata::targets(request, topics),
+            Self::OffsetCommit(request) => offset_commit::targets(request, topics),
+            Self::OffsetFetch(request) => offset_fetch::targets(request, topics),
+            Self::CreatePartitions(request) => create_partitions::targets(request),
             Self::CreateTopics(request) => create_topics::targets(request),
+            Self::DeleteRecords(request) => delete_records::targets(request),
+            Self::DescribeConfigs(request) => describe_configs::targets(request),
             Self::DeleteTopics(request) => delete_topics::targets(request, topics),
             Self::OffsetForLeaderEpoch(request) => offset_for_leader_epoch::targets(request),
-            Self::ApiVersions(_) | Self::InitProducerId(_) => Vec::new(),
+            Self::ApiVersions(_)
+            | Self::DeleteGroups(_)
+            | Self::DescribeCluster(_)
+            | Self::DescribeGroups(_)
+            | Self::FindCoordinator(_)
+            | Self::Heartbeat(_)
+            | Self::IncrementalAlterConfigs(_)
+            | Self::InitProducerId(_)
+            | Self::JoinGroup(_)
+            | Self::LeaveGroup(_)
+            | Self::ListGroups(_)
+            | Self::OffsetDelete(_)
+            | Self::SyncGroup(_) => Vec::new(),
+        }
+    }
+
+    /// The group it is about; the first, if there are several.
+    pub(crate) fn group(&self) -> Option<&str> {
+        match self {
+            Self::DeleteGroups(request) => request.groups_names.first().map(|id| id.as_str()),
+            Self::DescribeGroups(request) => request.groups.first().map(|id| id.as_str()),
+            Self::FindCoordinator(request) => Some(request.coordinator_keys.first().unwrap_or(&request.key)),
+            Self::Heartbeat(request) => Some(&request.group_id),
+            Self::JoinGroup(request) => Some(&request.group_id),
+            Self::LeaveGroup(request) => Some(&request.group_id),
+            Self::OffsetCommit(request) => Some(&request.group_id),
+            Self::OffsetDelete(request) => Some(&request.group_id),
+            Self::OffsetFetch(request) => {
+                Some(request.groups.first().map_or(&request.group_id, |group| &group.group_id))
+            }
+            Self::SyncGroup(request) => Some(&request.group_id),
+            _ => None,
         }
     }
 }
@@ -156,6 +223,22 @@ pub(crate) fn act(cluster: &mut Cluster, ticket: Ticket, call: Call, verdict: &V
         Request::Fetch(request) => fetch::answer(cluster, ticket, context, request, verdict, now),
         Request::ListOffsets(request) => list_offsets::answer(cluster, context, request, verdict).into(),
         Request::Metadata(request) => metadata::answer(cluster, context, request, verdict).into(),
+        Request::OffsetCommit(request) => offset_commit::answer(cluster, context, request, verdict, now).into(),
+        Request::OffsetFetch(request) => offset_fetch::answer(cluster, context, request, verdict).into(),
+        Request::FindCoordinator(request) => find_coordinator::answer(cluster, context, request, verdict).into(),
+        Request::JoinGroup(request) => join_group::join(cluster, ticket, context, request, verdict, now),
+        Request::Heartbeat(request) => join_group::heartbeat(cluster, context, &request, verdict, now).into(),
+        Request::LeaveGroup(request) => join_group::leave(cluster, context, request, verdict, now).into(),
+        Request::SyncGroup(request) => join_group::sync(cluster, ticket, context, &request, verdict, now),
+        Request::DescribeGroups(request) => describe_groups::answer(cluster, context, request, verdict).into(),
+        Request::ListGroups(request) => list_groups::answer(cluster, context, &request, verdict).into(),
+        Request::DeleteGroups(request) => delete_groups::answer(cluster, context, request, verdict).into(),
+        Request::OffsetDelete(request) => delete_groups::offsets(cluster, context, request, verdict).into(),
+        Request::DescribeCluster(request) => describe_cluster::answer(cluster, context, &request, verdict).into(),
+        Request::DescribeConfigs(request) => describe_configs::answer(cluster, request, verdict).into(),
+        Request::IncrementalAlterConfigs(request) => describe_configs::alter(cluster, request, verdict).into(),
+        Request::CreatePartitions(request) => create_partitions::answer(cluster, request, verdict).into(),
+        Request::DeleteRecords(request) => delete_records::answer(cluster, context, request, verdict).into(),
         Request::ApiVersions(_) => api_versions::answer(&cluster.config, verdict).into(),
         Request::CreateTopics(request) => create_topics::answer(cluster, context, request, verdict).into(),
         Request::DeleteTopics(request) => delete_topics::answer(cluster, context, request, verdict, now).into(),

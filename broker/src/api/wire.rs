@@ -1,10 +1,12 @@
 //! Requests out of frames, answers into frames.
 
+use std::sync::Arc;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
-use kafka_protocol::protocol::{Decodable, Encodable};
+use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
-use super::{Call, Context, Outcome, Request, api_versions, produce};
+use super::{Call, Context, Outcome, Request, api_versions, offset_commit, offset_fetch, produce};
 use crate::config::Config;
 
 /// Bytes every request begins with: API key, version and correlation id.
@@ -19,11 +21,11 @@ pub(crate) enum Incoming {
     Answered(Context, Outcome),
 }
 
-/// Reads a frame (without its length) that came to `node`.
+/// Reads a frame (without its length) that came to `node` from a client at `host`.
 ///
 /// # Errors
 /// A sentence, if it is no request this broker speaks; as Kafka does, the connection is then closed.
-pub(crate) fn read(mut frame: Bytes, node: i32, config: &Config) -> Result<Incoming, String> {
+pub(crate) fn read(mut frame: Bytes, node: i32, host: &Arc<str>, config: &Config) -> Result<Incoming, String> {
     if frame.len() < LEAST_BYTES {
         return Err(format!("{} bytes are no request", frame.len()));
     }
@@ -35,19 +37,29 @@ pub(crate) fn read(mut frame: Bytes, node: i32, config: &Config) -> Result<Incom
             return Err(format!("{api:?} of version {version} is not supported"));
         }
         // Answered in version 0, whose layout any client reads. Nothing after the correlation id can be trusted.
-        let context = Context { api, version: 0, correlation_id, client_id: Default::default(), node };
+        let context =
+            Context { api, version: 0, correlation_id, client_id: StrBytes::default(), node, host: Arc::clone(host) };
         return Ok(Incoming::Answered(context, api_versions::unsupported(config).into()));
     }
     let header =
         RequestHeader::decode(&mut frame, api.request_header_version(version)).map_err(|error| error.to_string())?;
-    let mut request = Request::decode(api, version, &mut frame)?;
+    let mut request = match api {
+        // The message crate has the fields of these versions, but doesn't read them.
+        ApiKey::OffsetCommit if version >= offset_commit::TOPIC_IDS_FROM => {
+            Request::OffsetCommit(offset_commit::decode_with_topic_ids(&mut frame)?)
+        }
+        ApiKey::OffsetFetch if version >= offset_fetch::TOPIC_IDS_FROM => {
+            Request::OffsetFetch(offset_fetch::decode_with_topic_ids(&mut frame)?)
+        }
+        _ => Request::decode(api, version, &mut frame)?,
+    };
     let batches = match &mut request {
         Request::Produce(request) => produce::batches(request, version, config),
         _ => Vec::new(),
     };
     let client_id = header.client_id.unwrap_or_default();
     Ok(Incoming::Call(Box::new(Call {
-        context: Context { api, version, correlation_id, client_id, node },
+        context: Context { api, version, correlation_id, client_id, node, host: Arc::clone(host) },
         request,
         batches,
     })))

@@ -10,6 +10,7 @@
 //! `now` is the time since the broker started.
 
 pub(crate) mod fetches;
+mod groups;
 mod nodes;
 mod placement;
 pub(crate) mod timers;
@@ -27,6 +28,7 @@ use crate::faults::{Faults, Subject, Verdict};
 use crate::observe::Requests;
 
 use fetches::Fetches;
+use groups::Groups;
 pub(crate) use nodes::Node;
 use timers::Timers;
 use topics::Topics;
@@ -49,6 +51,8 @@ pub(crate) enum Handled {
 pub(crate) enum Timer {
     /// A fetch waited long enough.
     Fetch(Ticket),
+    /// Something is due in a group.
+    Group(String),
     /// A delayed answer is due.
     Release(Ticket),
 }
@@ -61,6 +65,7 @@ pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     pub(crate) topics: Topics,
     pub(crate) fetches: Fetches,
+    pub(crate) groups: Groups,
     pub(crate) timers: Timers<Timer>,
     pub(crate) faults: Faults,
     pub(crate) requests: Requests,
@@ -83,6 +88,7 @@ impl Cluster {
             nodes: (0..config.nodes).map(Node::new).collect(),
             topics: Topics::default(),
             fetches: Fetches::default(),
+            groups: Groups::default(),
             timers: Timers::default(),
             faults: Faults::default(),
             requests: Requests::new(config.requests_kept),
@@ -99,8 +105,12 @@ impl Cluster {
     /// Acts on a request of a client.
     pub(crate) fn request(&mut self, ticket: Ticket, call: Call, now: Duration) -> Handled {
         self.requests.saw(&call.context, now);
-        let subject =
-            Subject { api: call.context.api, node: call.context.node, client_id: call.context.client_id.as_str() };
+        let subject = Subject {
+            api: call.context.api,
+            node: call.context.node,
+            client_id: call.context.client_id.as_str(),
+            group: call.request.group(),
+        };
         let verdict = self.faults.judge(subject, || call.request.targets(&self.topics));
         if verdict.refuse {
             return Handled::Ready(Outcome::Close);
@@ -131,6 +141,7 @@ impl Cluster {
         while let Some(timer) = self.timers.fire(now) {
             match timer {
                 Timer::Fetch(ticket) => api::fetch::expire(self, ticket, now),
+                Timer::Group(id) => self.group_on_time(&id, now),
                 Timer::Release(ticket) => {
                     let outcome = self.delayed.remove(&ticket);
                     self.answers.extend(outcome.map(|outcome| (ticket, outcome)));

@@ -44,6 +44,17 @@ impl Cluster {
         Ok(())
     }
 
+    /// Adds partitions with these replicas to a topic.
+    pub(crate) fn grow_topic(&mut self, name: &str, replicas: Vec<Vec<i32>>) {
+        let mut partitions: Vec<Partition> = replicas.into_iter().map(Partition::new).collect();
+        for partition in &mut partitions {
+            partition.elect(|node| self.is_up(node));
+        }
+        if let Some(topic) = self.topics.get_mut(name) {
+            topic.partitions.extend(partitions);
+        }
+    }
+
     /// Checks that a topic of this name could be created.
     pub(crate) fn check_new_topic(&self, name: &str) -> Result<(), Refused> {
         if !is_legal_name(name) {
@@ -86,6 +97,7 @@ impl Cluster {
     /// Deletes a topic; whoever waits for its records is answered. Tells whether there was one.
     pub(crate) fn delete_topic(&mut self, name: &str, now: Duration) -> bool {
         let Some(topic) = self.topics.remove(name) else { return false };
+        self.groups.forget_topic(name);
         for index in 0..topic.partitions.len() {
             api::fetch::wake(self, topic.id, index, now);
         }
@@ -128,6 +140,7 @@ impl Cluster {
 
     /// Takes a node down or up; partitions without a live leader elect one.
     pub(crate) fn set_up(&mut self, node: i32, is_up: bool, now: Duration) {
+        let coordinators = self.coordinators();
         let Some(node) = usize::try_from(node).ok().and_then(|node| self.nodes.get_mut(node)) else { return };
         node.is_up = is_up;
         let live: Vec<i32> = self.live_nodes().map(|node| node.id).collect();
@@ -141,6 +154,11 @@ impl Cluster {
         }
         for (topic, partition) in moved {
             api::fetch::wake(self, topic, partition, now);
+        }
+        for (group, before) in coordinators {
+            if self.coordinator(&group) != before {
+                self.coordinator_moved(&group, now);
+            }
         }
     }
 }

@@ -21,15 +21,15 @@ const UNWRITTEN: usize = 1024;
 /// Bytes gathered for one write, unless a single answer has more.
 const GATHER_BYTES: usize = 1024 * 1024;
 
-/// Serves one connection to `node` until either side closes it.
-pub(super) async fn serve<S: AsyncRead + AsyncWrite>(shared: Arc<Shared>, node: i32, stream: S) {
+/// Serves one connection to `node` from a client at `host` until either side closes it.
+pub(super) async fn serve<S: AsyncRead + AsyncWrite>(shared: Arc<Shared>, node: i32, host: Arc<str>, stream: S) {
     let (input, output) = tokio::io::split(stream);
     let (sender, receiver) = mpsc::channel(UNWRITTEN);
     // Both at once: a client may send without reading, and the other way round.
     let ended = tokio::select! {
         biased;
         ended = write(output, receiver) => ended,
-        ended = read(&shared, node, input, sender) => ended,
+        ended = read(&shared, node, host, input, sender) => ended,
     };
     if let Err(error) = ended {
         tracing::debug!(node, %error, "connection closed");
@@ -50,12 +50,13 @@ enum Eventual {
 async fn read(
     shared: &Shared,
     node: i32,
+    host: Arc<str>,
     mut input: impl AsyncRead + Unpin,
     answers: mpsc::Sender<Answer>,
 ) -> io::Result<()> {
     let mut frames = Frames::default();
     while let Some(frame) = frames.next(&mut input).await? {
-        let incoming = wire::read(frame, node, shared.config())
+        let incoming = wire::read(frame, node, &host, shared.config())
             .map_err(|message| io::Error::new(io::ErrorKind::InvalidData, message))?;
         let answer = match incoming {
             Incoming::Answered(context, outcome) => Answer { context, outcome: Eventual::Ready(outcome) },

@@ -116,7 +116,7 @@ impl Shared {
             return Err(io::Error::new(io::ErrorKind::ConnectionRefused, format!("node {node} is stopped")));
         }
         let (client, server) = tokio::io::duplex(PIPE_BYTES);
-        self.spawn(index(node), connection::serve(Arc::clone(self), node, server));
+        self.spawn(index(node), connection::serve(Arc::clone(self), node, Arc::from("/127.0.0.1"), server));
         Ok(client)
     }
 
@@ -228,11 +228,12 @@ async fn sleep_until(started: Instant, at: Option<Duration>) {
 async fn accept(shared: Arc<Shared>, node: i32, listener: TcpListener) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, client)) => {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(node, %error, "TCP_NODELAY not set");
                 }
-                shared.spawn(index(node), connection::serve(Arc::clone(&shared), node, stream));
+                let host = Arc::from(format!("/{}", client.ip()));
+                shared.spawn(index(node), connection::serve(Arc::clone(&shared), node, host, stream));
             }
             Err(error) => {
                 // Out of descriptors, most likely: the listener itself stays good.
