@@ -40,6 +40,8 @@ pub(super) struct Field {
     pub(super) versions: Versions,
     /// The versions in which it may be null; empty if it never may.
     pub(super) nullable: Versions,
+    /// Whether the definition knows a version, perhaps none of ours, in which it may be null.
+    pub(super) nullable_somewhere: bool,
     pub(super) tag: Option<u32>,
     /// As the definition has it; `null` for null, nothing where the type says it.
     pub(super) default: String,
@@ -184,6 +186,7 @@ impl Field {
             kind,
             versions,
             nullable,
+            nullable_somewhere: definition.nullable_versions.is_some(),
             tag: definition.tag,
             default,
             ignorable: definition.ignorable,

@@ -8,7 +8,7 @@ use super::versions::Versions;
 
 /// The file that names them all.
 pub(super) fn module(messages: &[Message<'_>]) -> String {
-    let mut files: Vec<_> = messages.iter().map(Message::file).collect();
+    let mut files: Vec<_> = messages.iter().filter(|message| are_there(message)).map(Message::file).collect();
     files.sort();
     let mut text = "//! Every message made of random values, as ours and as kafka-protocol's.
         //!
@@ -18,6 +18,11 @@ pub(super) fn module(messages: &[Message<'_>]) -> String {
         let _ = writeln!(text, "mod {file};");
     }
     text
+}
+
+/// Whether the other implementation knows any version of ours.
+pub(super) fn are_there(message: &Message<'_>) -> bool {
+    last(message) >= message.versions.first
 }
 
 /// The file of one message.
@@ -104,16 +109,20 @@ fn pair(field: &Field) -> String {
         None => our.clone(),
     };
     let plain = format!("(our.{our}, their.{their}) = Pair::pair(random, version);");
-    if !field.is_nullable() {
+    if !field.nullable_somewhere {
         return plain;
+    }
+    let sure = |ours: &str| {
+        format!(
+            "let (our_value, their_value) = Pair::pair(random, version);
+            (our.{our}, their.{their}) = ({ours}, Some(their_value));"
+        )
+    };
+    if !field.is_nullable() {
+        return sure("our_value");
     }
     match field.nullable.condition(field.versions) {
         None => plain,
-        Some(condition) => format!(
-            "if {condition} {{ {plain} }} else {{
-                let (our_value, their_value) = Pair::pair(random, version);
-                (our.{our}, their.{their}) = (Some(our_value), Some(their_value));
-            }}"
-        ),
+        Some(condition) => format!("if {condition} {{ {plain} }} else {{ {} }}", sure("Some(our_value)")),
     }
 }

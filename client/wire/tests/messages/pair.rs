@@ -60,7 +60,15 @@ macro_rules! numbers {
     )*};
 }
 
-numbers! { i8 i16 i32 i64 }
+numbers! { i8 i16 u16 i32 u32 i64 }
+
+impl Pair<f64> for f64 {
+    fn pair(random: &mut Random, _: Version) -> (Self, Self) {
+        // A fraction that both must keep to the last bit; never the one value that does not equal itself.
+        let value = random.bits() as Self / 3.0;
+        (value, value)
+    }
+}
 
 impl Pair<bool> for bool {
     fn pair(random: &mut Random, _: Version) -> (Self, Self) {
