@@ -17,7 +17,9 @@ const SCRIPT: &str = r#"
 trap '' HUP INT TERM
 cat >/dev/null
 for file in "$0"/pids/*; do
-    read -r pid <"$file" && grep -qF "$0" "/proc/$pid/cmdline" && kill -9 "$pid"
+    read -r pid <"$file" && line=$(tr '\0' ' ' <"/proc/$pid/cmdline") || continue
+    # Empty for a moment while a shell becomes a JVM; another's if the pid was given away.
+    case $line in '' | *"$0"*) kill -9 "$pid" ;; esac
 done
 [ -z "$1" ] || exit 0
 # What dies may still write for a moment.
@@ -52,5 +54,32 @@ impl Drop for Keeper {
         drop(self.0.stdin.take());
         // Nobody is left to tell of a failure.
         drop(self.0.wait());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::process::{Process, recorded};
+    use crate::wait::until;
+
+    #[test]
+    fn nothing_is_left_of_a_cluster_once_the_pipe_is_closed() {
+        let folder = std::env::temp_dir().join(format!("ottla-kept-{}", std::process::id()));
+        let pid_file = folder.join("pids/1");
+        fs::create_dir_all(folder.join("pids")).unwrap();
+        let keeper = Keeper::of(&folder).unwrap();
+        let process = Process::new(pid_file.clone(), &folder);
+        let mut lasting = Command::new("tail");
+        process.adopt(recorded(lasting.arg("-f").arg(&pid_file), &pid_file).spawn().unwrap()).unwrap();
+        assert!(process.pid().unwrap().is_some());
+
+        drop(keeper);
+
+        until("it to die", Duration::from_secs(20), || Ok(process.pid()?.is_none().then_some(()))).unwrap();
+        assert!(!folder.exists());
     }
 }

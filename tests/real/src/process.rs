@@ -5,7 +5,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -58,19 +58,20 @@ impl Process {
 
     /// Pid of the living process; none if it is dead or never was.
     pub(crate) fn pid(&self) -> Result<Option<u32>> {
-        // A dead process that its parent has not fetched has an empty command line.
-        Ok(self.recorded_pid()?.filter(|pid| {
-            fs::read(format!("/proc/{pid}/cmdline"))
-                .is_ok_and(|line| String::from_utf8_lossy(&line).contains(&self.mark))
+        if let Some(child) = self.lock().as_mut() {
+            return Ok(if child.try_wait()?.is_some() { None } else { Some(child.id()) });
+        }
+        Ok(self.recorded_pid()?.filter(|&pid| {
+            let alive = state(pid).is_some_and(|state| !matches!(state, 'X' | 'Z'));
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            // Empty for a moment while the shell becomes a JVM.
+            alive && (line.is_empty() || String::from_utf8_lossy(&line).contains(&self.mark))
         }))
     }
 
     /// Whether it stands still after a [`Signal::STOP`].
     pub(crate) fn stopped(&self) -> Result<bool> {
-        let Some(pid) = self.pid()? else { return Ok(false) };
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // "pid (name) T …", and the name may hold anything.
-        Ok(stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+        Ok(self.pid()?.and_then(state) == Some('T'))
     }
 
     /// Memory that it occupies, in MiB.
@@ -131,7 +132,77 @@ impl Process {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Child>> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The kernel's letter for how a process is; none if there is no such process.
+fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // "pid (name) S …", and the name may hold anything.
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process that does nothing until it is killed, in a folder of its own.
+    fn sleeper(name: &str) -> (Process, PathBuf) {
+        let folder = std::env::temp_dir().join(format!("ottla-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let pid_file = folder.join("pid");
+        let mut sleep = Command::new("tail");
+        // The folder stands in the command line, as it does in a broker's.
+        sleep.arg("-f").arg(&pid_file);
+        let process = Process::new(pid_file.clone(), &folder);
+        process.adopt(recorded(&sleep, &pid_file).spawn().unwrap()).unwrap();
+        (process, folder)
+    }
+
+    #[test]
+    fn another_process_finds_it_by_its_file() {
+        let (process, folder) = sleeper("found");
+        let found = Process::new(folder.join("pid"), &folder);
+        assert_eq!(found.pid().unwrap(), process.pid().unwrap());
+
+        process.kill().unwrap();
+
+        assert_eq!(found.pid().unwrap(), None);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_dead_child_that_nobody_fetched_counts_as_dead() {
+        let (process, folder) = sleeper("unfetched");
+        let found = Process::new(folder.join("pid"), &folder);
+
+        found.kill().unwrap();
+
+        assert_eq!(process.pid().unwrap(), None);
+        process.kill().unwrap();
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_pid_that_another_program_has_by_now_is_not_it() {
+        let (process, folder) = sleeper("other");
+        let stranger = Process::new(folder.join("pid"), Path::new("/nowhere/cluster"));
+        assert_eq!(stranger.pid().unwrap(), None);
+        stranger.signal(Signal::KILL).unwrap();
+        assert!(process.pid().unwrap().is_some(), "a stranger is not killed");
+        process.kill().unwrap();
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_stopped_process_is_seen_to_stand_and_still_ends() {
+        let (process, folder) = sleeper("stopped");
+        process.signal(Signal::STOP).unwrap();
+        until("it to stand", DEATH, || Ok(process.stopped()?.then_some(()))).unwrap();
+        process.end(DEATH).unwrap();
+        assert_eq!(process.pid().unwrap(), None);
+        fs::remove_dir_all(folder).unwrap();
     }
 }
