@@ -3,16 +3,22 @@
 pub mod config;
 pub mod net;
 
+mod admin;
 mod cluster;
 mod connection;
+mod consume;
 mod error;
 mod group;
 mod produce;
 mod record;
 mod runtime;
 
-pub use config::{ConsumerBuilder, ProducerBuilder};
+pub use admin::{
+    Admin, CommittedOffset, CreatedTopic, GroupDescription, GroupListing, GroupListings, GroupState, GroupType,
+    MemberDescription, NewTopic, OffsetSpec, PartitionDescription, TopicDescription, TopicListing,
+};
+pub use config::{AdminBuilder, ConsumerBuilder, ProducerBuilder};
 pub use error::{Error, Kind, Retry};
-pub use ottla_wire::Code;
+pub use ottla_wire::{Code, Uuid};
 pub use produce::{Ack, Delivery, Producer, Refused};
 pub use record::{Payload, Record, TopicPartition};

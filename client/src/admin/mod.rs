@@ -1,0 +1,120 @@
+//! Administration: topics, groups and offsets.
+//!
+//! ```text
+//! Admin ─► call: who answers this? ─► controller | any broker | coordinator | leaders ─► an answer per item
+//!            ▲                                                                              │
+//!            └──── metadata or coordinator looked up anew, backoff ◄── those to try again ◄─┘
+//! ```
+//!
+//! A call about many things answers for each of them: one that fails fails alone.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{oneshot, watch};
+
+mod call;
+mod groups;
+mod offsets;
+mod topics;
+
+pub use groups::{GroupDescription, GroupListing, GroupListings, GroupState, GroupType, MemberDescription};
+pub use offsets::{CommittedOffset, OffsetSpec};
+pub use topics::{CreatedTopic, NewTopic, PartitionDescription, TopicDescription, TopicListing};
+
+use crate::cluster::Cluster;
+use crate::config::AdminBuilder;
+use crate::error::Error;
+use call::{Abort, Call};
+
+/// Creates, describes and deletes what a cluster holds.
+///
+/// Cheap to clone; clones share their connections. Each call takes at most `default.api.timeout.ms`, retries included.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), ottla::Error> {
+/// use ottla::{Admin, NewTopic};
+///
+/// let admin = Admin::builder("localhost:9092").build()?;
+/// for (name, created) in admin.create_topics([NewTopic::new("orders").partitions(3)]).await {
+///     println!("{name}: {:?}", created?.partitions);
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Admin {
+    core: Arc<Core>,
+}
+
+struct Core {
+    /// None once the client is closed.
+    cluster: Mutex<Option<Arc<Cluster>>>,
+    closed: watch::Sender<bool>,
+    timeout: Duration,
+    retries: u32,
+}
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admin").field("timeout", &self.core.timeout).finish_non_exhaustive()
+    }
+}
+
+impl Admin {
+    /// Settings of an admin client for the cluster that `bootstrap` leads to: `host:port`, or several separated by
+    /// commas.
+    pub fn builder(bootstrap: impl Into<String>) -> AdminBuilder {
+        AdminBuilder::new(bootstrap)
+    }
+
+    /// Ends this client and all its clones, and their connections. A call under way fails with
+    /// [`Kind::Closed`](crate::Kind::Closed), though it may have taken effect.
+    pub fn close(&self) {
+        self.core.cluster.lock().take();
+        self.core.closed.send_replace(true);
+    }
+
+    /// Runs a call on the client's own runtime, so that the caller may live on any; ends it when the caller no longer
+    /// waits.
+    async fn run<T, F>(&self, call: impl FnOnce(Call) -> F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let gone = || Error::closed("admin client");
+        let mut closed = self.core.closed.subscribe();
+        let cluster = self.core.cluster.lock().clone().ok_or_else(gone)?;
+        let work = call(Call::new(cluster.clone(), self.core.timeout, self.core.retries));
+        let (done, wait) = oneshot::channel();
+        let _abort = Abort(cluster.runtime().spawn(async move {
+            let _ = done.send(work.await);
+        }));
+        drop(cluster);
+        tokio::select! {
+            biased;
+            result = wait => result.map_err(|_| gone()),
+            _ = closed.wait_for(|closed| *closed) => Err(gone()),
+        }
+    }
+}
+
+impl AdminBuilder {
+    /// The admin client. Does not wait for the cluster: what is wrong there is reported by the first call.
+    ///
+    /// # Errors
+    /// [`Kind::Config`](crate::Kind::Config), naming the setting, its value and what is allowed.
+    pub fn build(self) -> Result<Admin, Error> {
+        let (config, environment) = self.validated()?;
+        let cluster = Cluster::start(config.client.clone(), environment, false, "ottla-admin")?;
+        Ok(Admin {
+            core: Arc::new(Core {
+                cluster: Mutex::new(Some(cluster)),
+                closed: watch::Sender::new(false),
+                timeout: config.default_api_timeout,
+                retries: config.retries,
+            }),
+        })
+    }
+}
