@@ -80,7 +80,8 @@ fn main() {
     let mut broker = Discarding::start();
     println!("{:48} {:>12} {:>14} {:>10}", "scenario", "records/s", "CPU s/million", "RSS MB");
     let filter = arguments.get(1).filter(|argument| !argument.starts_with("--"));
-    for scenario in SCENARIOS.iter().filter(|scenario| filter.is_none_or(|text| scenario.name.contains(text.as_str()))) {
+    for scenario in SCENARIOS.iter().filter(|scenario| filter.is_none_or(|text| scenario.name.contains(text.as_str())))
+    {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(run(scenario, &broker.address));
     }
@@ -133,8 +134,12 @@ struct Discarding {
 impl Discarding {
     fn start() -> Self {
         let program = std::env::current_exe().expect("this program");
-        let mut child =
-            Command::new(program).arg("--serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a broker");
+        let mut child = Command::new(program)
+            .arg("--serve")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a broker");
         let mut address = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut address).expect("its address");
         Self { child, address: address.trim().to_owned() }

@@ -82,11 +82,7 @@ impl Error {
 
     /// The same failure, seen from further out: `context` is put before it.
     pub(crate) fn within(self, context: impl fmt::Display) -> Self {
-        Self(Arc::new(Inner {
-            kind: self.kind(),
-            context: format!("{context}: {}", self.0.context),
-            source: Some(Box::new(self)),
-        }))
+        Self(Arc::new(Inner { kind: self.kind(), context: context.to_string(), source: Some(Box::new(self)) }))
     }
 
     /// What went wrong.
@@ -122,14 +118,10 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.context)?;
-        match self.0.kind {
-            Kind::Broker(code) => write!(f, ": {code}")?,
-            Kind::Timeout if !self.0.context.contains("tim") => f.write_str(": timed out")?,
-            _ => {}
-        }
-        match &self.0.source {
-            // An inner error of this type is already part of the context.
-            Some(source) if !source.is::<Self>() => write!(f, ": {source}"),
+        match (self.0.kind, &self.0.source) {
+            // What is further in says it.
+            (_, Some(source)) => write!(f, ": {source}"),
+            (Kind::Broker(code), None) => write!(f, ": {code}"),
             _ => Ok(()),
         }
     }
@@ -170,6 +162,6 @@ mod tests {
         let inner = Error::caused_by(Kind::Connection, "connect to broker 1 (a:9092)", "refused");
         let outer = inner.within("commit of group g");
         assert_eq!(outer.kind(), Kind::Connection);
-        assert_eq!(outer.to_string(), "commit of group g: connect to broker 1 (a:9092)");
+        assert_eq!(outer.to_string(), "commit of group g: connect to broker 1 (a:9092): refused");
     }
 }

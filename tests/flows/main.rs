@@ -1,5 +1,6 @@
 //! The client's flows against the embedded broker: real requests and answers, in memory, on paused time.
 
+mod admin;
 mod cluster;
 mod produce;
 

@@ -102,7 +102,8 @@ async fn every_record_of_one_key_goes_to_one_partition_in_order() {
     let broker = orders(6).await;
     let producer = builder(&broker).batch_size(500_usize).build().unwrap();
     for n in 0..500 {
-        let _ = producer.enqueue(Record::to("orders").key(format!("user-{}", n % 7)).value(n.to_string())).await.unwrap();
+        let _ =
+            producer.enqueue(Record::to("orders").key(format!("user-{}", n % 7)).value(n.to_string())).await.unwrap();
     }
     producer.flush().await.unwrap();
     let mut seen = 0;

@@ -43,7 +43,7 @@ impl Cluster {
             };
             let wait = self.runtime().random(|random| backoff.next(random));
             if driver::until(deadline, tokio::time::sleep(wait)).await.is_none() {
-                return Err(Error::caused_by(Kind::Timeout, format!("{}: {error}", context()), error));
+                return Err(Error::caused_by(Kind::Timeout, context(), error));
             }
         }
     }

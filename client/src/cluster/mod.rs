@@ -20,9 +20,9 @@ mod coordinator;
 mod driver;
 mod metadata;
 
-pub(crate) use metadata::{Metadata, Topic};
 #[cfg(test)]
-pub(crate) use metadata::{Partition, Scope};
+pub(crate) use metadata::Scope;
+pub(crate) use metadata::{Metadata, Partition, Topic};
 
 use crate::config::ClientConfig;
 use crate::connection::{Context, Link, Target, Versions};
@@ -185,7 +185,7 @@ impl Cluster {
     fn missing(&self, topic: &str, code: Code) -> Error {
         let context = format!("metadata of topic {topic} did not come in time");
         match self.failure() {
-            Some(failure) => Error::caused_by(Kind::Timeout, format!("{context}: {failure}"), failure),
+            Some(failure) => Error::caused_by(Kind::Timeout, context, failure),
             None if !code.is_none() => Error::broker(code, context),
             None => Error::new(Kind::Timeout, context),
         }
@@ -206,7 +206,7 @@ impl Cluster {
             if driver::until(deadline, views.changed()).await.is_none() {
                 let context = format!("no broker of {} answered in time", self.config().bootstrap_servers.join(","));
                 return Err(match self.failure() {
-                    Some(failure) => Error::caused_by(Kind::Timeout, format!("{context}: {failure}"), failure),
+                    Some(failure) => Error::caused_by(Kind::Timeout, context, failure),
                     None => Error::new(Kind::Timeout, context),
                 });
             }

@@ -237,7 +237,9 @@ impl Driver {
                 }
                 Err(error) => {
                     self.status.state.store(FAILED, Ordering::Relaxed);
-                    tracing::debug!(broker = %self.target, %error, "cannot connect");
+                    if self.reconnect.failures() == 0 {
+                        tracing::warn!(broker = %self.target, %error, "cannot connect; trying again when needed");
+                    }
                     self.fail_waiting(&error);
                     let wait = self.context.runtime.random(|random| self.reconnect.next(random));
                     if !self.pause(wait).await {
@@ -295,8 +297,8 @@ impl Driver {
         });
         match &self.target.hint {
             Some(hint) if outcome.is_err() => outcome.map_err(|error| {
-                let text = format!("{error}; {hint}");
-                Error::caused_by(error.kind(), text, error)
+                let kind = error.kind();
+                Error::new(kind, format!("{error}; {hint}"))
             }),
             _ => outcome,
         }

@@ -33,7 +33,7 @@ pub(super) enum Event {
     Reply(u64, Result<Option<ProduceResponse>, Error>),
     /// A batch is compressed.
     Sealed { slot: usize, batch: u64, sealed: Sealed, reserved: usize },
-    /// The cluster gave the producer an id, or refused one for good.
+    /// The cluster gave the producer an id, or did not.
     Identity(Result<Identity, Error>),
     /// Send everything, and say so when what is there now is settled.
     Flush(oneshot::Sender<()>),
@@ -128,6 +128,8 @@ impl Driver {
                 self.asks_identity = false;
                 self.sender.identified(identity);
             }
+            // It is asked for again meanwhile.
+            Event::Identity(Err(error)) if error.is_retriable() => self.sender.no_identity = Some(error),
             Event::Identity(Err(error)) => {
                 self.asks_identity = false;
                 self.sender.fail_all(&error);
@@ -390,11 +392,11 @@ async fn identify(cluster: std::sync::Weak<Cluster>, events: mpsc::UnboundedSend
             }
             Err(error) => error,
         };
-        if !error.is_retriable() {
-            let _ = events.send(Event::Identity(Err(error.within("ask for a producer id"))));
+        let is_final = !error.is_retriable();
+        let _ = events.send(Event::Identity(Err(error.within("ask for a producer id"))));
+        if is_final {
             return;
         }
-        tracing::debug!(%error, "no producer id yet");
         let config = cluster.config();
         let backoff = backoff.get_or_insert_with(|| Backoff::new(config.retry_backoff, config.retry_backoff_max));
         let wait = cluster.runtime().random(|random| backoff.next(random));

@@ -351,7 +351,7 @@ impl Core {
                             record.topic()
                         );
                         match self.cluster.failure() {
-                            Some(failure) => Error::caused_by(Kind::Timeout, format!("{context}: {failure}"), failure),
+                            Some(failure) => Error::caused_by(Kind::Timeout, context, failure),
                             None => Error::new(Kind::Timeout, context),
                         }
                     })?);

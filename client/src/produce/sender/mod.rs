@@ -54,6 +54,8 @@ pub(super) struct Sender {
     pub(super) identity: Option<Identity>,
     /// The epoch came to its end, or there is none yet: ask the cluster.
     pub(super) wants_identity: bool,
+    /// Why there is none yet.
+    pub(super) no_identity: Option<Error>,
     /// Queues that wait for their backoff.
     pub(super) retries: BTreeSet<(Instant, usize)>,
     /// Batches by the time they are given up.
@@ -98,6 +100,7 @@ impl Sender {
             next_request: 0,
             identity: None,
             wants_identity,
+            no_identity: None,
             retries: BTreeSet::new(),
             expiries: BTreeSet::new(),
             outstanding: BTreeSet::new(),
@@ -141,6 +144,7 @@ impl Sender {
     pub(super) fn identified(&mut self, identity: Identity) {
         self.identity = Some(identity);
         self.wants_identity = false;
+        self.no_identity = None;
         self.renumber();
         self.list_all();
     }
@@ -195,6 +199,7 @@ impl Sender {
         while let Some((at, index, batch)) = self.expiries.first().copied().filter(|(at, ..)| *at <= now) {
             self.expiries.remove(&(at, index, batch));
             let timeout = self.policy.delivery_timeout;
+            let no_identity = self.no_identity.clone();
             self.fail(index, batch, |queue, batch| {
                 let context = format!(
                     "produce to {}[{}]: not acknowledged within delivery.timeout.ms, {} ms, after {} attempts",
@@ -203,8 +208,8 @@ impl Sender {
                     timeout.as_millis(),
                     batch.attempts
                 );
-                match &batch.last_error {
-                    Some(last) => Error::caused_by(Kind::Timeout, format!("{context}; last: {last}"), last.clone()),
+                match batch.last_error.clone().or(no_identity) {
+                    Some(last) => Error::caused_by(Kind::Timeout, context, last),
                     None => Error::new(Kind::Timeout, context),
                 }
             });
