@@ -1,7 +1,11 @@
 //! Every chore of the project behind one command: `cargo xtask --help`.
 
+mod bench;
+mod command;
 mod kafka;
+mod packages;
 mod protocol;
+mod test;
 
 use std::process::ExitCode;
 
@@ -16,17 +20,23 @@ struct Xtask {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
+    /// Measures: the benchmarks of all packages, or of one.
+    Bench(bench::Bench),
     /// Runs Apache Kafka on this machine: start it, break it, inspect it.
     #[command(subcommand)]
     Kafka(kafka::Kafka),
     /// Writes the messages of client/wire from Kafka's own definitions.
     Protocol(protocol::Protocol),
+    /// Runs everything that has to hold.
+    Test(test::Test),
 }
 
 fn main() -> ExitCode {
     let done = match Xtask::parse().chore {
+        Chore::Bench(bench) => bench::run(&bench),
         Chore::Kafka(kafka) => kafka::run(kafka),
         Chore::Protocol(protocol) => protocol::run(&protocol),
+        Chore::Test(test) => test::run(&test),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -27,6 +27,29 @@ pub fn need(program: &str, packages: &[&str]) -> Result<PathBuf> {
     }
 }
 
+/// What a cluster needs: Java and, to fetch Kafka, Maven.
+///
+/// # Errors
+/// As [`need`].
+pub fn need_kafka() -> Result<()> {
+    java()?;
+    maven()?;
+    Ok(())
+}
+
+/// The Java that the brokers run on.
+pub(crate) fn java() -> Result<PathBuf> {
+    need("java", &[JRE])
+}
+
+/// What fetches Kafka.
+pub(crate) fn maven() -> Result<PathBuf> {
+    need("mvn", &["maven", JRE])
+}
+
+/// The package with the oldest Java that Kafka 4 runs on.
+const JRE: &str = "openjdk-17-jre-headless";
+
 /// The program's file in the folders of `PATH`.
 fn find(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|file| file.is_file())

@@ -34,9 +34,9 @@ mod wait;
 mod warm_up;
 
 pub use cluster::{Cluster, State, Status};
-pub use install::need;
+pub use install::{need, need_kafka};
 pub use listener::Listener;
 pub use options::ClusterOptions;
 pub use release::{OLDER_VERSION, Release, VERSION};
-pub use sharing::{Broken, Shared, shared, shared_to_break, unique};
+pub use sharing::{Broken, Shared, VERSION_VARIABLE, shared, shared_to_break, unique};
 pub use wait::until;

@@ -11,9 +11,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::install::need;
 use crate::java::{self, Archive, Role, write_log_settings};
-use crate::{settings, warm_up};
+use crate::{install, settings, warm_up};
 
 /// The version of Kafka that everything here is measured against: the one place that names it.
 pub const VERSION: &str = "4.3.1";
@@ -104,7 +103,7 @@ impl Release {
         eprintln!("fetching Kafka {} into {}", self.version, self.folder.display());
         let pom = self.folder.join("pom.xml");
         fs::write(&pom, self.pom())?;
-        run(Command::new(need("mvn", &["maven", "openjdk-17-jre-headless"])?)
+        run(Command::new(install::maven()?)
             .args(["--quiet", "--batch-mode", "--strict-checksums", "-Dstyle.color=never", "--file"])
             .arg(&pom)
             .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
@@ -184,7 +183,7 @@ fn cache_folder() -> Result<PathBuf> {
 
 /// What changes with the JVM: an archive holds for the JVM that wrote it.
 fn java_identity() -> Result<String> {
-    let java = need("java", &["openjdk-17-jre-headless"])?.canonicalize()?;
+    let java = install::java()?.canonicalize()?;
     let metadata = fs::metadata(&java)?;
     let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH)?.as_secs();
     Ok(format!("java {} of {} bytes at {modified}\n", java.display(), metadata.len()))

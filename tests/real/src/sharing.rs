@@ -11,8 +11,8 @@ use crate::cluster::{Cluster, State};
 use crate::options::ClusterOptions;
 use crate::release::VERSION;
 
-/// The variable that makes [`shared`] start another version of Kafka than [`VERSION`].
-const VERSION_VARIABLE: &str = "OTTLA_KAFKA_VERSION";
+/// The environment variable that makes [`shared`] start another version of Kafka than [`VERSION`].
+pub const VERSION_VARIABLE: &str = "OTTLA_KAFKA_VERSION";
 
 /// Never dropped: its keeper ends it with the process.
 static CLUSTER: LazyLock<RwLock<Cluster>> = LazyLock::new(|| {
