@@ -2,6 +2,7 @@
 
 mod bench;
 mod command;
+mod deny;
 mod kafka;
 mod packages;
 mod protocol;
@@ -22,6 +23,8 @@ struct Xtask {
 enum Chore {
     /// Measures: the benchmarks of all packages, or of one.
     Bench(bench::Bench),
+    /// Checks licences and dependencies, as .deny.toml has them.
+    Deny(deny::Deny),
     /// Runs Apache Kafka on this machine: start it, break it, inspect it.
     #[command(subcommand)]
     Kafka(kafka::Kafka),
@@ -34,6 +37,7 @@ enum Chore {
 fn main() -> ExitCode {
     let done = match Xtask::parse().chore {
         Chore::Bench(bench) => bench::run(&bench),
+        Chore::Deny(deny) => deny::run(&deny),
         Chore::Kafka(kafka) => kafka::run(kafka),
         Chore::Protocol(protocol) => protocol::run(&protocol),
         Chore::Test(test) => test::run(&test),
