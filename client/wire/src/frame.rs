@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::fields::{no_tags, put_string, skip_tags};
+use crate::fields::put_string;
+use crate::tags::{no_tags, skip_tags};
 use crate::{ApiKey, Decode, DecodeError, EncodeError, Reader, Request, Version, Writer};
 
 /// Room for the header and the small fields of most requests.

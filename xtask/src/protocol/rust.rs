@@ -83,7 +83,7 @@ fn imports(message: &Message<'_>, body: &str) -> String {
     }
     let call = |name: &str| body.contains(&format!(" {name}(")) || body.contains(&format!("\n{name}("));
     let calls = ["no_tags", "skip_tags", "tags"].into_iter().filter(|name| call(name));
-    let fields: Vec<_> = calls.chain(word("Tags").then_some("Tags")).collect();
+    let tags: Vec<_> = calls.chain(word("Tags").then_some("Tags")).collect();
     let mut names = among(&[
         "ApiKey",
         "Chunks",
@@ -100,8 +100,8 @@ fn imports(message: &Message<'_>, body: &str) -> String {
         "Version",
         "Writer",
     ]);
-    if !fields.is_empty() {
-        let _ = write!(names, ", fields::{{{}}}", fields.join(", "));
+    if !tags.is_empty() {
+        let _ = write!(names, ", tags::{{{}}}", tags.join(", "));
     }
     match message.role {
         Role::Request { api, .. } => {

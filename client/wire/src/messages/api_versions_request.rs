@@ -2,9 +2,7 @@
 //!
 //! Written by `cargo xtask protocol` from Kafka's definitions.
 
-use crate::{
-    ApiKey, Encode, EncodeError, Request, Str, Version, Writer, fields::no_tags, messages::ApiVersionsResponse,
-};
+use crate::{ApiKey, Encode, EncodeError, Request, Str, Version, Writer, messages::ApiVersionsResponse, tags::no_tags};
 
 /// The request of the API ApiVersions: versions 0 to 4.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -4,7 +4,7 @@
 
 use crate::{
     Code, Decode, DecodeError, Reader, Response, Str, Version,
-    fields::{skip_tags, tags},
+    tags::{skip_tags, tags},
 };
 
 /// The response to the request of the same name: versions 0 to 4.

@@ -3,7 +3,7 @@
 //! Written by `cargo xtask protocol` from Kafka's definitions.
 
 use crate::{
-    ApiKey, Encode, EncodeError, Request, Str, Version, Writer, fields::no_tags, messages::CreateTopicsResponse,
+    ApiKey, Encode, EncodeError, Request, Str, Version, Writer, messages::CreateTopicsResponse, tags::no_tags,
 };
 
 /// The request of the API CreateTopics: versions 3 to 7.

@@ -3,7 +3,7 @@
 //! Written by `cargo xtask protocol` from Kafka's definitions.
 
 use crate::{
-    ApiKey, Encode, EncodeError, Request, Str, Uuid, Version, Writer, fields::no_tags, messages::DeleteTopicsResponse,
+    ApiKey, Encode, EncodeError, Request, Str, Uuid, Version, Writer, messages::DeleteTopicsResponse, tags::no_tags,
 };
 
 /// The request of the API DeleteTopics: versions 3 to 6.

@@ -3,7 +3,7 @@
 //! Written by `cargo xtask protocol` from Kafka's definitions.
 
 use crate::{
-    ApiKey, Encode, EncodeError, Request, Str, Version, Writer, fields::no_tags, messages::DescribeGroupsResponse,
+    ApiKey, Encode, EncodeError, Request, Str, Version, Writer, messages::DescribeGroupsResponse, tags::no_tags,
 };
 
 /// The request of the API DescribeGroups: versions 2 to 6.

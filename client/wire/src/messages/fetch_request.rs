@@ -4,8 +4,8 @@
 
 use crate::{
     ApiKey, Encode, EncodeError, Request, Str, Uuid, Version, Writer,
-    fields::{Tags, no_tags},
     messages::FetchResponse,
+    tags::{Tags, no_tags},
 };
 
 /// The request of the API Fetch: versions 10 to 18.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     Code, Decode, DecodeError, Reader, Response, Str, Uuid, Version,
-    fields::{skip_tags, tags},
+    tags::{skip_tags, tags},
 };
 
 /// The response to the request of the same name: versions 10 to 18.

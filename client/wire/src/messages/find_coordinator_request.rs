@@ -3,7 +3,7 @@
 //! Written by `cargo xtask protocol` from Kafka's definitions.
 
 use crate::{
-    ApiKey, Encode, EncodeError, Request, Str, Version, Writer, fields::no_tags, messages::FindCoordinatorResponse,
+    ApiKey, Encode, EncodeError, Request, Str, Version, Writer, messages::FindCoordinatorResponse, tags::no_tags,
 };
 
 /// The request of the API FindCoordinator: versions 2 to 6.

@@ -2,7 +2,7 @@
 //!
 //! Written by `cargo xtask protocol` from Kafka's definitions.
 
-use crate::{ApiKey, Encode, EncodeError, Request, Str, Version, Writer, fields::no_tags, messages::HeartbeatResponse};
+use crate::{ApiKey, Encode, EncodeError, Request, Str, Version, Writer, messages::HeartbeatResponse, tags::no_tags};
 
 /// The request of the API Heartbeat: versions 2 to 4.
 #[derive(Clone, Debug, Default, PartialEq)]

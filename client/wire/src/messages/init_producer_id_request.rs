@@ -3,7 +3,7 @@
 //! Written by `cargo xtask protocol` from Kafka's definitions.
 
 use crate::{
-    ApiKey, Encode, EncodeError, Request, Str, Version, Writer, fields::no_tags, messages::InitProducerIdResponse,
+    ApiKey, Encode, EncodeError, Request, Str, Version, Writer, messages::InitProducerIdResponse, tags::no_tags,
 };
 
 /// The request of the API InitProducerId: versions 1 to 5.

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::{ApiKey, Encode, EncodeError, Request, Str, Version, Writer, fields::no_tags, messages::JoinGroupResponse};
+use crate::{ApiKey, Encode, EncodeError, Request, Str, Version, Writer, messages::JoinGroupResponse, tags::no_tags};
 
 /// The request of the API JoinGroup: versions 3 to 9.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::{Code, Decode, DecodeError, Reader, Response, Str, Version, fields::skip_tags};
+use crate::{Code, Decode, DecodeError, Reader, Response, Str, Version, tags::skip_tags};
 
 /// The response to the request of the same name: versions 3 to 9.
 #[derive(Clone, Debug, PartialEq)]

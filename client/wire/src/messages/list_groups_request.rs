@@ -2,9 +2,7 @@
 //!
 //! Written by `cargo xtask protocol` from Kafka's definitions.
 
-use crate::{
-    ApiKey, Encode, EncodeError, Request, Str, Version, Writer, fields::no_tags, messages::ListGroupsResponse,
-};
+use crate::{ApiKey, Encode, EncodeError, Request, Str, Version, Writer, messages::ListGroupsResponse, tags::no_tags};
 
 /// The request of the API ListGroups: versions 2 to 5.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -2,9 +2,7 @@
 //!
 //! Written by `cargo xtask protocol` from Kafka's definitions.
 
-use crate::{
-    ApiKey, Encode, EncodeError, Request, Str, Version, Writer, fields::no_tags, messages::ListOffsetsResponse,
-};
+use crate::{ApiKey, Encode, EncodeError, Request, Str, Version, Writer, messages::ListOffsetsResponse, tags::no_tags};
 
 /// The request of the API ListOffsets: versions 4 to 11.
 #[derive(Clone, Debug, Default, PartialEq)]

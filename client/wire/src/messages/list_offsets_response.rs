@@ -2,7 +2,7 @@
 //!
 //! Written by `cargo xtask protocol` from Kafka's definitions.
 
-use crate::{Code, Decode, DecodeError, Reader, Response, Str, Version, fields::skip_tags};
+use crate::{Code, Decode, DecodeError, Reader, Response, Str, Version, tags::skip_tags};
 
 /// The response to the request of the same name: versions 4 to 11.
 #[derive(Clone, Debug, Default, PartialEq)]

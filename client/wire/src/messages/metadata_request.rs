@@ -3,7 +3,7 @@
 //! Written by `cargo xtask protocol` from Kafka's definitions.
 
 use crate::{
-    ApiKey, Encode, EncodeError, Request, Str, Uuid, Version, Writer, fields::no_tags, messages::MetadataResponse,
+    ApiKey, Encode, EncodeError, Request, Str, Uuid, Version, Writer, messages::MetadataResponse, tags::no_tags,
 };
 
 /// The request of the API Metadata: versions 7 to 13.

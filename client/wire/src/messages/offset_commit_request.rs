@@ -3,7 +3,7 @@
 //! Written by `cargo xtask protocol` from Kafka's definitions.
 
 use crate::{
-    ApiKey, Encode, EncodeError, Request, Str, Uuid, Version, Writer, fields::no_tags, messages::OffsetCommitResponse,
+    ApiKey, Encode, EncodeError, Request, Str, Uuid, Version, Writer, messages::OffsetCommitResponse, tags::no_tags,
 };
 
 /// The request of the API OffsetCommit: versions 6 to 10.

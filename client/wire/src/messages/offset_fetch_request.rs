@@ -3,7 +3,7 @@
 //! Written by `cargo xtask protocol` from Kafka's definitions.
 
 use crate::{
-    ApiKey, Encode, EncodeError, Request, Str, Uuid, Version, Writer, fields::no_tags, messages::OffsetFetchResponse,
+    ApiKey, Encode, EncodeError, Request, Str, Uuid, Version, Writer, messages::OffsetFetchResponse, tags::no_tags,
 };
 
 /// The request of the API OffsetFetch: versions 5 to 10.

@@ -2,7 +2,7 @@
 //!
 //! Written by `cargo xtask protocol` from Kafka's definitions.
 
-use crate::{Code, Decode, DecodeError, Reader, Response, Str, Uuid, Version, fields::skip_tags};
+use crate::{Code, Decode, DecodeError, Reader, Response, Str, Uuid, Version, tags::skip_tags};
 
 /// The response to the request of the same name: versions 5 to 10.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -3,8 +3,7 @@
 //! Written by `cargo xtask protocol` from Kafka's definitions.
 
 use crate::{
-    ApiKey, Chunks, Encode, EncodeError, Request, Str, Uuid, Version, Writer, fields::no_tags,
-    messages::ProduceResponse,
+    ApiKey, Chunks, Encode, EncodeError, Request, Str, Uuid, Version, Writer, messages::ProduceResponse, tags::no_tags,
 };
 
 /// The request of the API Produce: versions 7 to 13.

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::{ApiKey, Encode, EncodeError, Request, Str, Version, Writer, fields::no_tags, messages::SyncGroupResponse};
+use crate::{ApiKey, Encode, EncodeError, Request, Str, Version, Writer, messages::SyncGroupResponse, tags::no_tags};
 
 /// The request of the API SyncGroup: versions 2 to 5.
 #[derive(Clone, Debug, Default, PartialEq)]
