@@ -101,7 +101,7 @@ async fn an_advertised_address_that_cannot_be_reached_points_at_advertised_liste
     let reachable = broker.clone();
     let connector = MemoryConnector::new(move |host, _| match host {
         "kafka.internal" => Err(io::Error::new(io::ErrorKind::HostUnreachable, "no route to host")),
-        _ => reachable.connect_to(0),
+        _ => reachable.node(0).connect(),
     });
     let producer = Producer::builder("localhost:9092")
         .connector(connector)
@@ -163,7 +163,7 @@ async fn a_cluster_that_moved_is_found_through_its_bootstrap_name() {
     let connector = MemoryConnector::new(move |host, _| {
         let (name, broker) = &*at.lock().unwrap();
         if host == "kafka.example" || host == *name {
-            return broker.connect_to(0);
+            return broker.node(0).connect();
         }
         Err(io::Error::new(io::ErrorKind::ConnectionRefused, "nobody there"))
     });

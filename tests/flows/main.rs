@@ -3,6 +3,7 @@
 mod admin;
 mod cluster;
 mod produce;
+mod retries;
 
 use std::time::Duration;
 

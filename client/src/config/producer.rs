@@ -122,13 +122,13 @@ impl ProducerConfig {
         Ok(())
     }
 
-    /// The level of the chosen codec.
-    pub(crate) fn compression_level(&self) -> i32 {
+    /// The level of the chosen codec, if it has levels.
+    pub(crate) fn compression_level(&self) -> Option<i32> {
         match self.compression {
-            Compression::Gzip => self.gzip_level,
-            Compression::Lz4 => self.lz4_level,
-            Compression::Zstd => self.zstd_level,
-            _ => 0,
+            Compression::Gzip => Some(self.gzip_level),
+            Compression::Lz4 => Some(self.lz4_level),
+            Compression::Zstd => Some(self.zstd_level),
+            Compression::None | Compression::Snappy => None,
         }
     }
 }

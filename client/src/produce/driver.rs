@@ -231,15 +231,15 @@ impl Driver {
             return self.sender.sealed(slot.index, id, Sealed::plain(body), reserved);
         }
         let kept = self.compressors.lock().pop();
-        let mut compressor =
-            match kept.map_or_else(|| Compressor::new(codec, Some(self.core.config.compression_level())), Ok) {
-                Ok(compressor) => compressor,
-                // The level was checked when the producer was built; a batch may go uncompressed all the same.
-                Err(error) => {
-                    tracing::error!(%error, "cannot compress");
-                    return self.sender.sealed(slot.index, id, Sealed::plain(body), reserved);
-                }
-            };
+        let mut compressor = match kept.map_or_else(|| Compressor::new(codec, self.core.config.compression_level()), Ok)
+        {
+            Ok(compressor) => compressor,
+            // The level was checked when the producer was built; a batch may go uncompressed all the same.
+            Err(error) => {
+                tracing::error!(%error, "cannot compress");
+                return self.sender.sealed(slot.index, id, Sealed::plain(body), reserved);
+            }
+        };
         let (memory, events, compressors) =
             (self.core.memory.clone(), self.core.events.clone(), self.compressors.clone());
         let slot = slot.index;
