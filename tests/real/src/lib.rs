@@ -11,6 +11,8 @@
 //! node.rs      one broker               process.rs   a process known by its pid file  keeper.rs    the end of everything
 //! ```
 //!
+//! With `OTTLA_KEEP_KAFKA` set, what a cluster of a test wrote stays in `target/kafka/`: to read a broker's log.
+//!
 //! No JVM is started where a message to a broker does: a leader is asked for in milliseconds.
 
 mod admin;
