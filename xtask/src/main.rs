@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", about = "Every chore of the project behind one command.", max_term_width = 100)]
+#[command(bin_name = "cargo xtask", about = "Every chore of the project behind one command.", max_term_width = 100)]
 struct Xtask {
     #[command(subcommand)]
     chore: Chore,

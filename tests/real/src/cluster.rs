@@ -90,8 +90,8 @@ impl Cluster {
         }
         let release = Release::ready(&options.version)?;
         Self::begin(release, options, &layout::lasting_folder(), Archive::Use, false).inspect_err(|_| {
-            // Some brokers may have started.
-            drop(Self::attach().and_then(Self::down));
+            // Some brokers may have started. Their logs stay until the next one comes up.
+            drop(Self::attach().and_then(|cluster| cluster.kill_all()));
         })
     }
 
@@ -117,9 +117,7 @@ impl Cluster {
     /// # Errors
     /// If a broker does not die, or its files cannot be removed.
     pub fn down(self) -> Result<()> {
-        for node in &self.nodes {
-            node.process.kill()?;
-        }
+        self.kill_all()?;
         if self.keeper.is_none() {
             fs::remove_dir_all(&self.folder).with_context(|| format!("remove {}", self.folder.display()))?;
         }
@@ -260,6 +258,10 @@ impl Cluster {
         node.wait_until_ready(begin)
     }
 
+    fn kill_all(&self) -> Result<()> {
+        self.nodes.iter().try_for_each(|node| node.process.kill())
+    }
+
     fn broker(&self, archive: Archive) -> Result<Command> {
         let temporary = self.folder.join("tmp");
         self.release.java(Role::Broker, archive, self.heap_mib, &temporary, "kafka.Kafka")
@@ -278,9 +280,7 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         // The keeper would kill them too, but a dead child has to be fetched by its parent.
         if self.keeper.is_some() {
-            for node in &self.nodes {
-                drop(node.process.kill());
-            }
+            drop(self.kill_all());
         }
     }
 }
