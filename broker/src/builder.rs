@@ -121,13 +121,14 @@ impl Builder {
 
     /// Offers only these versions of an API, as far as the broker speaks them.
     pub fn versions(mut self, api: ApiKey, versions: RangeInclusive<i16>) -> Self {
-        self.config.versions.insert(api as i16, (*versions.start(), *versions.end()));
+        self.config.versions.insert(api as i16, Some(versions.into_inner()));
         self
     }
 
     /// Doesn't offer an API at all: a request for it closes the connection.
-    pub fn without(self, api: ApiKey) -> Self {
-        self.versions(api, 0..=-1)
+    pub fn without(mut self, api: ApiKey) -> Self {
+        self.config.versions.insert(api as i16, None);
+        self
     }
 
     /// Waits so long for more members before an empty group's first rebalance; default zero (Kafka: three seconds).

@@ -16,8 +16,8 @@ pub(crate) struct Config {
     /// Check CRCs and records before an append.
     pub(crate) check_records: bool,
     pub(crate) seed: Option<u64>,
-    /// Versions offered, where they aren't all: least and greatest, by API key. An empty range hides the API.
-    pub(crate) versions: BTreeMap<i16, (i16, i16)>,
+    /// Versions offered, where they aren't all: least and greatest, by API key. `None` hides the API.
+    pub(crate) versions: BTreeMap<i16, Option<(i16, i16)>>,
     pub(crate) group_initial_rebalance_delay: Duration,
     /// The least and the greatest session timeout a member may ask for.
     pub(crate) group_session_timeouts: (Duration, Duration),

@@ -11,7 +11,7 @@ mod group;
 mod log;
 mod observe;
 
-pub use broker::Broker;
+pub use broker::{Broker, ErrorCode, Faults, GroupMember, GroupView, NodeHandle};
 pub use builder::Builder;
 pub use group::offsets::CommittedOffset;
 pub use kafka_protocol::ResponseError as Code;

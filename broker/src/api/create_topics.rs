@@ -45,7 +45,7 @@ pub(super) fn answer(
             None => create(cluster, &topic, request.validate_only),
         };
         response.topics.push(match created {
-            Ok(created) => describe(cluster, context.version, &topic, created),
+            Ok(created) => describe(cluster, context.version, &topic, &created),
             Err(refused) => refusal(context.version, &topic, refused),
         });
     }
@@ -103,7 +103,7 @@ fn assigned(cluster: &Cluster, topic: &CreatableTopic) -> Result<Vec<Vec<i32>>, 
     Ok(assigned.into_values().collect())
 }
 
-fn describe(cluster: &Cluster, version: i16, topic: &CreatableTopic, created: Created) -> CreatableTopicResult {
+fn describe(cluster: &Cluster, version: i16, topic: &CreatableTopic, created: &Created) -> CreatableTopicResult {
     let id = cluster.topics.get(&topic.name).map(|topic| topic.id).unwrap_or_default();
     let result = CreatableTopicResult::default().with_name(topic.name.clone()).with_topic_id(id);
     if version < DESCRIBED_FROM {

@@ -101,5 +101,5 @@ fn subscribes(group: &Group, topic: &str) -> bool {
 fn subscription(mut metadata: Bytes) -> Option<Vec<String>> {
     let version = metadata.try_get_i16().ok()?;
     let subscription = ConsumerProtocolSubscription::decode(&mut metadata, version.clamp(0, 3)).ok()?;
-    Some(subscription.topics.iter().map(|topic| topic.to_string()).collect())
+    Some(subscription.topics.iter().map(ToString::to_string).collect())
 }

@@ -17,7 +17,7 @@ const GROUP: i8 = 0;
 pub(super) fn answer(
     cluster: &Cluster,
     context: &Context,
-    request: FindCoordinatorRequest,
+    request: &FindCoordinatorRequest,
     verdict: &Verdict,
 ) -> FindCoordinatorResponse {
     let find = |key: StrBytes| {

@@ -135,6 +135,8 @@ pub(crate) struct Call {
     pub(crate) request: Request,
     /// Of a Produce request: the batch of each partition, in the request's order, checked before the state is touched.
     pub(crate) batches: Vec<Result<Batch, Refused>>,
+    /// An ApiVersions request of a version that isn't spoken: answered in version 0, with the range that is.
+    pub(crate) is_too_new: bool,
 }
 
 /// What a connection does about a request.
@@ -225,7 +227,7 @@ pub(crate) fn act(cluster: &mut Cluster, ticket: Ticket, call: Call, verdict: &V
         Request::Metadata(request) => metadata::answer(cluster, context, request, verdict).into(),
         Request::OffsetCommit(request) => offset_commit::answer(cluster, context, request, verdict, now).into(),
         Request::OffsetFetch(request) => offset_fetch::answer(cluster, context, request, verdict).into(),
-        Request::FindCoordinator(request) => find_coordinator::answer(cluster, context, request, verdict).into(),
+        Request::FindCoordinator(request) => find_coordinator::answer(cluster, context, &request, verdict).into(),
         Request::JoinGroup(request) => join_group::join(cluster, ticket, context, request, verdict, now),
         Request::Heartbeat(request) => join_group::heartbeat(cluster, context, &request, verdict, now).into(),
         Request::LeaveGroup(request) => join_group::leave(cluster, context, request, verdict, now).into(),
@@ -239,7 +241,8 @@ pub(crate) fn act(cluster: &mut Cluster, ticket: Ticket, call: Call, verdict: &V
         Request::IncrementalAlterConfigs(request) => describe_configs::alter(cluster, request, verdict).into(),
         Request::CreatePartitions(request) => create_partitions::answer(cluster, request, verdict).into(),
         Request::DeleteRecords(request) => delete_records::answer(cluster, context, request, verdict).into(),
-        Request::ApiVersions(_) => api_versions::answer(&cluster.config, verdict).into(),
+        Request::ApiVersions(_) if call.is_too_new => api_versions::unsupported(&cluster.config).into(),
+        Request::ApiVersions(request) => api_versions::answer(&cluster.config, context, &request, verdict).into(),
         Request::CreateTopics(request) => create_topics::answer(cluster, context, request, verdict).into(),
         Request::DeleteTopics(request) => delete_topics::answer(cluster, context, request, verdict, now).into(),
         Request::InitProducerId(request) => init_producer_id::answer(cluster, &request, verdict).into(),

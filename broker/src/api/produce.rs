@@ -142,14 +142,14 @@ fn append(
         return Err(Refused::new(ResponseError::InvalidTxnState, message));
     }
     let log = &mut partition.log;
-    if batch.header.has_producer() {
-        if let producers::Verdict::Duplicate(written) = log.producers.check(&batch.header)? {
-            return Ok(Appended {
-                base_offset: written.base_offset,
-                time_ms: written.max_timestamp,
-                start_offset: log.start_offset(),
-            });
-        }
+    if batch.header.has_producer()
+        && let producers::Verdict::Duplicate(written) = log.producers.check(&batch.header)?
+    {
+        return Ok(Appended {
+            base_offset: written.base_offset,
+            time_ms: written.max_timestamp,
+            start_offset: log.start_offset(),
+        });
     }
     let mut time_ms = -1;
     if topic.config.is_log_append_time() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
+use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
 use super::{Call, Context, Outcome, Request, api_versions, offset_commit, offset_fetch, produce};
@@ -12,34 +12,30 @@ use crate::config::Config;
 /// Bytes every request begins with: API key, version and correlation id.
 const LEAST_BYTES: usize = 8;
 
-/// A frame, read.
-#[derive(Debug)]
-pub(crate) enum Incoming {
-    /// To be acted on.
-    Call(Box<Call>),
-    /// To be answered without a look at the cluster: an ApiVersions request of a version that isn't spoken.
-    Answered(Context, Outcome),
-}
-
 /// Reads a frame (without its length) that came to `node` from a client at `host`.
 ///
 /// # Errors
 /// A sentence, if it is no request this broker speaks; as Kafka does, the connection is then closed.
-pub(crate) fn read(mut frame: Bytes, node: i32, host: &Arc<str>, config: &Config) -> Result<Incoming, String> {
+pub(crate) fn read(mut frame: Bytes, node: i32, host: &Arc<str>, config: &Config) -> Result<Call, String> {
     if frame.len() < LEAST_BYTES {
         return Err(format!("{} bytes are no request", frame.len()));
     }
     let mut head = &frame[..LEAST_BYTES];
     let (key, version, correlation_id) = (head.get_i16(), head.get_i16(), head.get_i32());
     let api = ApiKey::try_from(key).map_err(|()| format!("API key {key} is unknown"))?;
+    let context =
+        |version, client_id| Context { api, version, correlation_id, client_id, node, host: Arc::clone(host) };
     if !api_versions::offered(config, api).is_some_and(|(min, max)| (min..=max).contains(&version)) {
         if api != ApiKey::ApiVersions {
             return Err(format!("{api:?} of version {version} is not supported"));
         }
-        // Answered in version 0, whose layout any client reads. Nothing after the correlation id can be trusted.
-        let context =
-            Context { api, version: 0, correlation_id, client_id: StrBytes::default(), node, host: Arc::clone(host) };
-        return Ok(Incoming::Answered(context, api_versions::unsupported(config).into()));
+        // Nothing after the correlation id can be trusted. Any client reads version 0.
+        return Ok(Call {
+            context: context(0, StrBytes::default()),
+            request: Request::ApiVersions(ApiVersionsRequest::default()),
+            batches: Vec::new(),
+            is_too_new: true,
+        });
     }
     let header =
         RequestHeader::decode(&mut frame, api.request_header_version(version)).map_err(|error| error.to_string())?;
@@ -57,12 +53,8 @@ pub(crate) fn read(mut frame: Bytes, node: i32, host: &Arc<str>, config: &Config
         Request::Produce(request) => produce::batches(request, version, config),
         _ => Vec::new(),
     };
-    let client_id = header.client_id.unwrap_or_default();
-    Ok(Incoming::Call(Box::new(Call {
-        context: Context { api, version, correlation_id, client_id, node, host: Arc::clone(host) },
-        request,
-        batches,
-    })))
+    let context = context(version, header.client_id.unwrap_or_default());
+    Ok(Call { context, request, batches, is_too_new: false })
 }
 
 /// The parts of an answer's frame, length included.

@@ -35,7 +35,11 @@ use topics::Topics;
 
 /// Names a request whose answer comes later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Ticket(pub(crate) u64);
+pub(crate) struct Ticket {
+    pub(crate) number: u64,
+    /// The node that got the request.
+    pub(crate) node: i32,
+}
 
 /// What became of a request.
 #[derive(Debug)]
@@ -77,6 +81,8 @@ pub(crate) struct Cluster {
     /// Answers held back, in the order of their requests.
     held: BTreeMap<Ticket, Outcome>,
     delayed: BTreeMap<Ticket, Outcome>,
+    /// Requests to nodes that are paused, in the order they came.
+    paused_calls: Vec<(Ticket, Call)>,
 }
 
 impl Cluster {
@@ -98,6 +104,7 @@ impl Cluster {
             verdicts: BTreeMap::new(),
             held: BTreeMap::new(),
             delayed: BTreeMap::new(),
+            paused_calls: Vec::new(),
             config,
         }
     }
@@ -105,6 +112,14 @@ impl Cluster {
     /// Acts on a request of a client.
     pub(crate) fn request(&mut self, ticket: Ticket, call: Call, now: Duration) -> Handled {
         self.requests.saw(&call.context, now);
+        if self.is_paused(ticket.node) {
+            self.paused_calls.push((ticket, call));
+            return Handled::Later { blocks: true };
+        }
+        self.act(ticket, call, now)
+    }
+
+    fn act(&mut self, ticket: Ticket, call: Call, now: Duration) -> Handled {
         let subject = Subject {
             api: call.context.api,
             node: call.context.node,
@@ -155,9 +170,34 @@ impl Cluster {
         self.timers.next()
     }
 
-    /// Outcomes of requests that had to wait.
+    /// Outcomes of requests that had to wait, except those of nodes that are paused.
     pub(crate) fn take_answers(&mut self) -> Vec<(Ticket, Outcome)> {
-        std::mem::take(&mut self.answers)
+        let answers = std::mem::take(&mut self.answers);
+        let (kept, taken) = answers.into_iter().partition(|(ticket, _)| self.is_paused(ticket.node));
+        self.answers = kept;
+        taken
+    }
+
+    /// Stops a node from doing anything, or lets it do what has come in meanwhile.
+    pub(crate) fn set_paused(&mut self, node: i32, is_paused: bool, now: Duration) {
+        let Some(node) = usize::try_from(node).ok().and_then(|node| self.nodes.get_mut(node)) else { return };
+        node.is_paused = is_paused;
+        let id = node.id;
+        if !is_paused {
+            let (due, kept) =
+                std::mem::take(&mut self.paused_calls).into_iter().partition(|(ticket, _)| ticket.node == id);
+            self.paused_calls = kept;
+            let due: Vec<(Ticket, Call)> = due;
+            for (ticket, call) in due {
+                if let Handled::Ready(outcome) = self.act(ticket, call, now) {
+                    self.answers.push((ticket, outcome));
+                }
+            }
+        }
+    }
+
+    fn is_paused(&self, node: i32) -> bool {
+        self.node(node).is_some_and(|node| node.is_paused)
     }
 
     /// Ends the wait of a request.

@@ -9,6 +9,8 @@ pub(crate) struct Node {
     pub(crate) host: StrBytes,
     pub(crate) port: i32,
     pub(crate) is_up: bool,
+    /// Takes requests but does nothing about them, as a process that is stopped.
+    pub(crate) is_paused: bool,
 }
 
 /// The port of nodes that listen nowhere but in memory.
@@ -17,7 +19,13 @@ const MEMORY_PORT: i32 = 9092;
 impl Node {
     /// A node reachable in memory, under a name of its own.
     pub(crate) fn new(id: i32) -> Self {
-        Self { id, host: StrBytes::from_string(format!("node-{id}.ottla")), port: MEMORY_PORT, is_up: true }
+        Self {
+            id,
+            host: StrBytes::from_string(format!("node-{id}.ottla")),
+            port: MEMORY_PORT,
+            is_up: true,
+            is_paused: false,
+        }
     }
 
     /// `host:port`

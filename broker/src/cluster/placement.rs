@@ -143,6 +143,12 @@ impl Cluster {
         let coordinators = self.coordinators();
         let Some(node) = usize::try_from(node).ok().and_then(|node| self.nodes.get_mut(node)) else { return };
         node.is_up = is_up;
+        node.is_paused = false;
+        let id = node.id;
+        if !is_up {
+            self.paused_calls.retain(|(ticket, _)| ticket.node != id);
+            self.answers.retain(|(ticket, _)| ticket.node != id);
+        }
         let live: Vec<i32> = self.live_nodes().map(|node| node.id).collect();
         let mut moved = Vec::new();
         for topic in self.topics.iter_mut() {

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::Shared;
 use super::frames::Frames;
-use crate::api::wire::{self, Incoming};
+use crate::api::wire;
 use crate::api::{Context, Outcome};
 use crate::cluster::Handled;
 
@@ -56,23 +56,18 @@ async fn read(
 ) -> io::Result<()> {
     let mut frames = Frames::default();
     while let Some(frame) = frames.next(&mut input).await? {
-        let incoming = wire::read(frame, node, &host, shared.config())
+        let call = wire::read(frame, node, &host, shared.config())
             .map_err(|message| io::Error::new(io::ErrorKind::InvalidData, message))?;
-        let answer = match incoming {
-            Incoming::Answered(context, outcome) => Answer { context, outcome: Eventual::Ready(outcome) },
-            Incoming::Call(call) => {
-                let context = call.context.clone();
-                let outcome = match shared.request(*call) {
-                    (Handled::Ready(outcome), _) => Eventual::Ready(outcome),
-                    (Handled::Later { blocks: false }, later) => Eventual::Later(later),
-                    (Handled::Later { blocks: true }, later) => match later.await {
-                        Ok(outcome) => Eventual::Ready(outcome),
-                        Err(_) => return Ok(()),
-                    },
-                };
-                Answer { context, outcome }
-            }
+        let context = call.context.clone();
+        let outcome = match shared.request(call) {
+            (Handled::Ready(outcome), _) => Eventual::Ready(outcome),
+            (Handled::Later { blocks: false }, later) => Eventual::Later(later),
+            (Handled::Later { blocks: true }, later) => match later.await {
+                Ok(outcome) => Eventual::Ready(outcome),
+                Err(_) => return Ok(()),
+            },
         };
+        let answer = Answer { context, outcome };
         if answers.send(answer).await.is_err() {
             break;
         }

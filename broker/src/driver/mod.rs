@@ -94,14 +94,22 @@ impl Shared {
         result
     }
 
-    /// Waits until `is_so`, looking again whenever something happened.
-    pub(crate) async fn until<T>(&self, mut is_so: impl FnMut(&mut Cluster) -> Option<T>) -> T {
+    /// The same, for what may be worth a look to whoever waits in [`Self::until`].
+    pub(crate) fn change<T>(&self, act: impl FnOnce(&mut Cluster, Duration) -> T) -> T {
+        let result = self.with(act);
+        self.changed.notify_waiters();
+        result
+    }
+
+    /// Waits until `is_so`, asking again whenever something happened.
+    pub(crate) async fn until(&self, mut is_so: impl FnMut() -> bool) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
+            // Before the question: what happens after it isn't missed.
             changed.as_mut().enable();
-            if let Some(found) = self.with(|cluster, _| is_so(cluster)) {
-                return found;
+            if is_so() {
+                return;
             }
             changed.await;
         }
@@ -133,13 +141,25 @@ impl Shared {
         Ok(())
     }
 
-    /// Closes a node's listener and connections.
+    /// Closes a node's listener and connections, and waits until they are closed.
     pub(crate) async fn close(&self, node: i32) {
         let mut tasks = match self.lock_nodes().get_mut(index(node)) {
             Some(node) => std::mem::take(&mut node.tasks),
             None => return,
         };
         tasks.shutdown().await;
+    }
+
+    /// Listens again where a node listened before it was closed; nowhere, if it never did.
+    ///
+    /// # Errors
+    /// If the address is taken.
+    pub(crate) async fn listen_again(self: &Arc<Self>, node: i32) -> io::Result<()> {
+        let address = self.lock_nodes().get(index(node)).and_then(|node| node.address);
+        match address {
+            Some(address) => self.listen(node, TcpListener::bind(address).await?),
+            None => Ok(()),
+        }
     }
 
     /// Ends everything, at once.
@@ -151,7 +171,7 @@ impl Shared {
     fn request(&self, call: Call) -> (Handled, oneshot::Receiver<Outcome>) {
         let mut state = self.lock();
         let (sender, receiver) = oneshot::channel();
-        let ticket = Ticket(state.next_ticket);
+        let ticket = Ticket { number: state.next_ticket, node: call.context.node };
         state.next_ticket += 1;
         let handled = state.cluster.request(ticket, call, self.started.elapsed());
         if matches!(handled, Handled::Later { .. }) {
@@ -171,11 +191,11 @@ impl Shared {
                 let _ = sender.send(outcome);
             }
         }
-        if let Some(at) = state.cluster.wake_at() {
-            if state.armed.is_none_or(|armed| at < armed) {
-                state.armed = Some(at);
-                self.rearm.notify_one();
-            }
+        if let Some(at) = state.cluster.wake_at()
+            && state.armed.is_none_or(|armed| at < armed)
+        {
+            state.armed = Some(at);
+            self.rearm.notify_one();
         }
     }
 
@@ -211,8 +231,7 @@ async fn run_clock(shared: Arc<Shared>) {
             biased;
             () = shared.rearm.notified() => {}
             () = sleep_until(shared.started, wake_at) => {
-                shared.with(|cluster, now| cluster.on_time(now));
-                shared.changed.notify_waiters();
+                shared.change(Cluster::on_time);
             }
         }
     }

@@ -46,7 +46,7 @@ fn static_member(instance: &'static str) -> Wish {
 impl Coordinator {
     fn ticket(&mut self) -> Ticket {
         self.requests += 1;
-        Ticket(self.requests)
+        Ticket { number: self.requests, node: 0 }
     }
 
     fn join(&mut self, wish: &Wish, now: Duration) -> Ticket {

@@ -3,6 +3,7 @@
 pub(crate) mod batch;
 mod codec;
 pub(crate) use codec::name as codec_name;
+pub(crate) mod encode;
 mod epochs;
 pub(crate) mod producers;
 pub(crate) mod record;

@@ -1,9 +1,14 @@
 //! The handle of a running broker.
 
+mod faults;
+mod groups;
+mod nodes;
+mod observe;
+mod topics;
+
 use std::io;
 use std::sync::Arc;
 
-use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::StrBytes;
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
@@ -13,9 +18,7 @@ use crate::builder::Builder;
 use crate::cluster::topic_config::TopicConfig;
 use crate::cluster::{Cluster, Node};
 use crate::driver::{self, Shared};
-use crate::log::Log;
 use crate::log::batch::Refused;
-use crate::observe::{LogView, Request};
 
 /// A running Kafka cluster of one or more nodes, in this process.
 ///
@@ -38,6 +41,10 @@ pub struct Broker {
 /// Ends everything when the last handle goes; the tasks themselves hold only what is shared.
 #[derive(Debug)]
 struct Running(Arc<Shared>);
+
+pub use faults::{ErrorCode, Faults};
+pub use groups::{GroupMember, GroupView};
+pub use nodes::NodeHandle;
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -88,7 +95,7 @@ impl Broker {
         }
         for (name, partitions) in topics {
             let created = cluster.create_topic(&name, partitions, None, TopicConfig::default());
-            problems.extend(created.map_err(|refused| refusal(&name, refused)).err());
+            problems.extend(created.map_err(|refused| refusal(&name, &refused)).err());
         }
 
         let shared = Shared::start(cluster);
@@ -100,6 +107,19 @@ impl Broker {
 
     fn shared(&self) -> &Arc<Shared> {
         &self.running.0
+    }
+
+    /// Waits until `is_so`; looks again after every request and whenever time has brought something about.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let broker = ottla_broker::Broker::start().topic("orders", 1).await;
+    /// # broker.append("orders", 0, ["tea"]).unwrap();
+    /// broker.until(|broker| broker.log("orders", 0).len() == 1).await;
+    /// # }
+    /// ```
+    pub async fn until(&self, mut is_so: impl FnMut(&Self) -> bool) {
+        self.shared().until(|| is_so(self)).await;
     }
 
     /// Where clients find the cluster: `host:port` of all nodes, separated by commas, for `bootstrap.servers`.
@@ -124,59 +144,9 @@ impl Broker {
             cluster.nodes.iter().find(named).map(|node| node.id)
         });
         match node {
-            Some(node) => self.connect_to(node),
+            Some(node) => self.shared().connect(node),
             None => Err(io::Error::new(io::ErrorKind::NotFound, format!("no node has the address {address}"))),
         }
-    }
-
-    /// Connects in memory, without a socket, to a node.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::ConnectionRefused`] if there is no such node or it is stopped.
-    pub fn connect_to(&self, node: i32) -> io::Result<DuplexStream> {
-        self.shared().connect(node)
-    }
-
-    /// Creates a topic.
-    ///
-    /// # Errors
-    /// If its name is illegal or taken, or `partitions` is 0.
-    pub fn create_topic(&self, name: &str, partitions: u16) -> io::Result<()> {
-        let create =
-            |cluster: &mut Cluster| cluster.create_topic(name, i32::from(partitions), None, TopicConfig::default());
-        self.shared().with(|cluster, _| create(cluster)).map_err(|refused| refusal(name, refused))
-    }
-
-    /// Deletes a topic and its records. Tells whether there was one.
-    pub fn delete_topic(&self, name: &str) -> bool {
-        self.shared().with(|cluster, now| cluster.delete_topic(name, now))
-    }
-
-    /// What a partition's log holds now; empty if there is no such partition.
-    pub fn log(&self, topic: &str, partition: i32) -> LogView {
-        self.shared().with(|cluster, _| {
-            let found = cluster.topics.partition(topic, partition);
-            found.map_or_else(|| LogView::new(&Log::default()), |partition| LogView::new(&partition.log))
-        })
-    }
-
-    /// The requests that arrived, oldest first; as many of the newest as the builder says.
-    pub fn requests(&self) -> Vec<Request> {
-        self.shared().with(|cluster, _| cluster.requests.iter().cloned().collect())
-    }
-
-    /// The names of the requests that arrived, of these APIs only, separated by spaces: `Metadata Produce Produce`.
-    /// With no API named, of all.
-    pub fn seen(&self, apis: impl IntoIterator<Item = ApiKey>) -> String {
-        let apis: Vec<ApiKey> = apis.into_iter().collect();
-        let mut requests = self.requests();
-        requests.retain(|request| apis.is_empty() || apis.contains(&request.api));
-        requests.iter().map(|request| format!("{:?}", request.api)).collect::<Vec<_>>().join(" ")
-    }
-
-    /// Forgets the requests that arrived so far.
-    pub fn forget_requests(&self) {
-        self.shared().with(|cluster, _| cluster.requests.clear());
     }
 }
 
@@ -190,6 +160,6 @@ fn name(node: &mut Node, listener: &TcpListener) -> io::Result<()> {
     Ok(())
 }
 
-fn refusal(topic: &str, refused: Refused) -> io::Error {
+fn refusal(topic: &str, refused: &Refused) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("topic {topic:?}: {}", refused.message))
 }

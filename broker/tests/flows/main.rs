@@ -1,0 +1,13 @@
+//! Requests through in-memory pipes and sockets, encoded by another hand than the broker's checks.
+#![expect(clippy::disallowed_methods, reason = "drives the broker, and looks how long it took")]
+#![expect(clippy::unwrap_used, reason = "a test may fail so")]
+
+mod admin;
+mod client;
+mod connections;
+mod consuming;
+mod faults;
+mod groups;
+mod nodes;
+mod producing;
+mod versions;
