@@ -3,6 +3,7 @@
 mod bench;
 mod command;
 mod deny;
+mod fuzz;
 mod kafka;
 mod packages;
 mod protocol;
@@ -25,6 +26,8 @@ enum Chore {
     Bench(bench::Bench),
     /// Checks licences and dependencies, as .deny.toml has them.
     Deny(deny::Deny),
+    /// Feeds hostile bytes to everything that reads from the network.
+    Fuzz(fuzz::Fuzz),
     /// Runs Apache Kafka on this machine: start it, break it, inspect it.
     #[command(subcommand)]
     Kafka(kafka::Kafka),
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     let done = match Xtask::parse().chore {
         Chore::Bench(bench) => bench::run(&bench),
         Chore::Deny(deny) => deny::run(&deny),
+        Chore::Fuzz(fuzz) => fuzz::run(&fuzz),
         Chore::Kafka(kafka) => kafka::run(kafka),
         Chore::Protocol(protocol) => protocol::run(&protocol),
         Chore::Test(test) => test::run(&test),

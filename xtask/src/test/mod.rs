@@ -9,7 +9,7 @@
 #![expect(clippy::disallowed_methods, reason = "driver: tells how long each part took")]
 
 mod parts;
-mod suites;
+pub(crate) mod suites;
 
 use std::env;
 use std::time::{Duration, Instant};
@@ -28,6 +28,9 @@ pub(crate) struct Test {
     /// Version of Apache Kafka for the flows against it.
     #[arg(long, value_name = "VERSION", default_value = real::VERSION)]
     kafka: String,
+    /// How long each fuzz target runs.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    fuzz_seconds: u32,
 }
 
 /// A part, how it ended and how long it took.
@@ -43,7 +46,7 @@ struct Outcome {
 /// If a part failed, or is left out where nothing may be.
 pub(crate) fn run(test: &Test) -> Result<()> {
     let workspace = Workspace::read()?;
-    let settings = Settings { kafka: test.kafka.clone() };
+    let settings = Settings { kafka: test.kafka.clone(), fuzz_seconds: test.fuzz_seconds };
     let parts = Part::ALL.into_iter().filter(|part| test.only.is_empty() || test.only.contains(part));
     let strict = env::var("CI").is_ok_and(|value| value == "true");
     let mut outcomes = Vec::new();

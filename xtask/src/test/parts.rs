@@ -8,6 +8,7 @@ use clap::ValueEnum;
 
 use super::suites::{Suite, Suites};
 use crate::command::{cargo, run, succeeds, workspace};
+use crate::fuzz;
 use crate::packages::Workspace;
 
 /// A part of the tests, in the order in which they run: what fails fast comes first.
@@ -27,6 +28,8 @@ pub(crate) enum Part {
     Doc,
     /// The flows against Apache Kafka on three brokers.
     Real,
+    /// Some seconds of hostile bytes for each fuzz target.
+    Fuzz,
 }
 
 /// How a part ended.
@@ -44,11 +47,13 @@ pub(crate) enum Verdict {
 pub(crate) struct Settings {
     /// Version of Kafka for the flows.
     pub(crate) kafka: String,
+    /// Seconds for each fuzz target.
+    pub(crate) fuzz_seconds: u32,
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Fmt, Self::Protocol, Self::Lint, Self::Unit, Self::Doctest, Self::Doc, Self::Real];
+    pub(crate) const ALL: [Self; 8] =
+        [Self::Fmt, Self::Protocol, Self::Lint, Self::Unit, Self::Doctest, Self::Doc, Self::Real, Self::Fuzz];
 
     pub(crate) fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
@@ -83,6 +88,10 @@ impl Part {
                 command.args(workspace.selection()).env(real::VERSION_VARIABLE, &settings.kafka);
                 tests(command)
             }
+            Self::Fuzz => match fuzz::all(settings.fuzz_seconds, None) {
+                Ok(suites) => Verdict::Passed(suites),
+                Err(error) => Verdict::Failed { why: format!("{error:#}"), suites: vec![] },
+            },
         }
     }
 
@@ -92,7 +101,7 @@ impl Part {
             Self::Fmt => component("fmt", "rustfmt"),
             Self::Lint => component("clippy", "clippy"),
             Self::Protocol | Self::Real => real::need_kafka(),
-            Self::Unit | Self::Doctest | Self::Doc => Ok(()),
+            Self::Unit | Self::Doctest | Self::Doc | Self::Fuzz => Ok(()),
         }
     }
 }
