@@ -78,13 +78,25 @@ impl Runtime {
             let wall = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             return (wall + (self.now() - start)).as_millis() as i64;
         }
-        coarsetime::Clock::now_since_epoch().as_millis() as i64
+        coarse_epoch_ms()
     }
 
     /// One draw from the client's generator.
     pub(crate) fn random<T>(&self, draw: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
         draw(&mut self.random.lock())
     }
+}
+
+/// The system's time as of its last tick, some milliseconds ago: read in a fifth of the time of the exact one.
+#[cfg(target_os = "linux")]
+fn coarse_epoch_ms() -> i64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
+}
+
+#[cfg(not(target_os = "linux"))]
+fn coarse_epoch_ms() -> i64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis() as i64
 }
 
 /// A current-thread runtime on a thread that ends when the sender is dropped.
