@@ -51,11 +51,34 @@ impl Sticky {
 mod tests {
     use super::*;
 
-    /// edge 18: an empty key is hashed like any other.
+    /// edge 18: the keys, the empty one among them, that Java's client placed.
     #[test]
-    fn an_empty_key_has_a_partition_of_its_own() {
-        assert_eq!(of_key(b"", 1000), (murmur2::murmur2(b"", SEED) & 0x7fff_ffff) as usize % 1000);
-        assert_eq!(of_key(b"anything", 1), 0);
+    fn keys_go_where_java_puts_them() {
+        let vectors = include_str!("../../../tests/vectors/murmur2.txt");
+        assert_eq!(vectors.lines().count(), 1000);
+        for line in vectors.lines() {
+            let [key, _, positive] = line.rsplitn(3, ' ').collect::<Vec<_>>().try_into().map(reversed).unwrap();
+            let positive: usize = positive.parse().unwrap();
+            for partitions in [1, 6, 7, 1000] {
+                assert_eq!(of_key(&bytes(key), partitions), positive % partitions, "{line}");
+            }
+        }
+    }
+
+    fn reversed(mut fields: [&str; 3]) -> [&str; 3] {
+        fields.reverse();
+        fields
+    }
+
+    /// A key as the vectors write it: text in quotes, or `x` and hexadecimal digits.
+    fn bytes(key: &str) -> Vec<u8> {
+        match key.strip_prefix('x') {
+            Some(digits) => (0..digits.len())
+                .step_by(2)
+                .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
+                .collect(),
+            None => key.trim_matches('"').as_bytes().to_vec(),
+        }
     }
 
     #[test]
