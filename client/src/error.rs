@@ -32,6 +32,8 @@ pub enum Kind {
     Config,
     /// A connection failed, or could not be made.
     Connection,
+    /// A partition has no offset to start from, and `auto.offset.reset` is `none`.
+    NoOffset,
     /// The bytes received are not valid Kafka protocol, or a batch is damaged.
     Protocol,
     /// The call contradicts the state of the client: a `poll` without a subscription, say.
@@ -103,6 +105,8 @@ impl Error {
         match self.0.kind {
             Kind::Broker(code) if code.refreshes_metadata() => Retry::Refresh,
             Kind::Broker(code) if code.retriable() => Retry::Backoff,
+            // Of a commit: it may be tried again after the next poll.
+            Kind::Broker(Code::RebalanceInProgress) => Retry::Backoff,
             Kind::WouldBlock => Retry::Backoff,
             Kind::Connection | Kind::Timeout => Retry::Refresh,
             _ => Retry::Never,

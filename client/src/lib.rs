@@ -18,6 +18,10 @@ pub use admin::{
     MemberDescription, NewTopic, OffsetSpec, PartitionDescription, TopicDescription, TopicListing,
 };
 pub use config::{AdminBuilder, ConsumerBuilder, ProducerBuilder};
+pub use consume::{
+    ConsumedRecord, Consumer, HeaderRefs, OffsetAndMetadata, OffsetAndTimestamp, OwnedRecord, RecordIter, RecordStream,
+    Records, TimestampType,
+};
 pub use error::{Error, Kind, Retry};
 pub use ottla_wire::{Code, Uuid};
 pub use produce::{Ack, Delivery, Producer, Refused};

@@ -1,13 +1,14 @@
 //! Which broker coordinates a group.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use ottla_wire::Code;
 use ottla_wire::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::{Cluster, Lane, driver};
-use crate::connection::Backoff;
+use crate::connection::{Answer, Backoff, Typed, Versions};
 use crate::error::{Error, Kind};
 
 /// The key type of groups in FindCoordinator.
@@ -31,7 +32,7 @@ impl Cluster {
         let context = || format!("find the coordinator of group {group}");
         let mut backoff = Backoff::new(self.config().retry_backoff, self.config().retry_backoff_max);
         loop {
-            let attempt = self.find(group);
+            let attempt = self.find(group, None);
             let error = match driver::until(deadline, attempt).await {
                 Some(Ok(broker)) => {
                     self.coordinators.lock().0.insert(group.to_owned(), broker);
@@ -56,25 +57,65 @@ impl Cluster {
         }
     }
 
-    async fn find(&self, group: &str) -> Result<i32, Error> {
+    /// The broker that coordinates `group` by the word of any but `silent`. What is known changes accordingly.
+    pub(crate) async fn coordinator_after(&self, group: &str, silent: i32) -> Result<i32, Error> {
+        let broker = self.find(group, Some(silent)).await?;
+        self.coordinators.lock().0.insert(group.to_owned(), broker);
+        Ok(broker)
+    }
+
+    /// Asks one broker, the next when it is silent or cannot be reached; the first answer counts.
+    async fn find(&self, group: &str, avoid: Option<i32>) -> Result<i32, Error> {
         let deadline = self.runtime().now() + self.config().request_timeout;
         self.any_metadata(deadline).await?;
-        let Some(broker) = self.least_loaded() else {
-            return Err(Error::new(Kind::Connection, "no broker is known"));
+        let mut brokers = self.by_load().into_iter().filter(|broker| Some(*broker) != avoid).collect::<VecDeque<_>>();
+        let (answers, mut answered) = mpsc::unbounded_channel();
+        let mut asked = 0;
+        let mut failure = Error::new(Kind::Connection, "no other broker is known");
+        loop {
+            if let Some(broker) = brokers.pop_front() {
+                self.ask(group, broker, &answers);
+                asked += 1;
+            } else if asked == 0 {
+                return Err(failure);
+            }
+            let patience = if brokers.is_empty() { deadline } else { self.runtime().now() + driver::PATIENCE };
+            match driver::until(patience, answered.recv()).await {
+                Some(Some(Ok((response, version)))) => return self.found(&response, version),
+                Some(Some(Err(error))) => {
+                    asked -= 1;
+                    failure = error;
+                }
+                Some(None) | None if brokers.is_empty() => return Err(Error::new(Kind::Timeout, "no broker answers")),
+                Some(None) | None => {}
+            }
+        }
+    }
+
+    fn ask(&self, group: &str, broker: i32, answers: &mpsc::UnboundedSender<Found>) {
+        let link = match self.link(broker, Lane::Main) {
+            Ok(link) => link,
+            Err(error) => return drop(answers.send(Err(error))),
         };
         let key = group.to_owned();
-        let (response, version) = self
-            .call::<FindCoordinatorRequest>(
-                broker,
-                Lane::Main,
-                move |versions| {
-                    let version = versions.choose::<FindCoordinatorRequest>()?;
-                    Ok((request(&key, version), version))
-                },
-                self.config().request_timeout,
-            )
-            .await?;
-        let found = found(&response, version)?;
+        let make = move |versions: &Versions| {
+            let version = versions.choose::<FindCoordinatorRequest>()?;
+            Ok((request(&key, version), version))
+        };
+        let (answers, watched) = (answers.clone(), answers.clone());
+        let done = move |answer: Result<Answer<FindCoordinatorRequest>, Error>| {
+            let answer = answer.and_then(|answer| {
+                let response = answer.response.ok_or_else(|| Error::closed("connection"))?;
+                Ok((response, answer.version))
+            });
+            // Nobody waits for it when another broker was faster.
+            drop(answers.send(answer));
+        };
+        link.submit(Typed::new(make, self.config().request_timeout, done).abandoned_if(move || watched.is_closed()));
+    }
+
+    fn found(&self, response: &FindCoordinatorResponse, version: i16) -> Result<i32, Error> {
+        let found = found(response, version)?;
         if self.metadata().brokers.contains_key(&found) {
             return Ok(found);
         }
@@ -83,6 +124,8 @@ impl Cluster {
         Err(Error::broker(Code::CoordinatorNotAvailable, format!("broker {found} is not in the metadata")))
     }
 }
+
+type Found = Result<(FindCoordinatorResponse, i16), Error>;
 
 fn request(group: &str, version: i16) -> FindCoordinatorRequest {
     let mut request = FindCoordinatorRequest { key_type: GROUP, ..FindCoordinatorRequest::default() };

@@ -20,7 +20,7 @@ use crate::connection::{Backoff, Link};
 use crate::error::{Error, Kind};
 
 /// A broker that has not answered for this long is not waited for alone: the next is asked as well.
-const PATIENCE: Duration = Duration::from_millis(500);
+pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Whose metadata is kept, and how soon it is wanted.
 #[derive(Debug)]

@@ -265,18 +265,20 @@ impl Cluster {
 
     /// The broker with the least to do, one that can be reached if there is one. None before the first metadata.
     pub(crate) fn least_loaded(&self) -> Option<i32> {
-        let metadata = self.metadata();
+        self.by_load().first().copied()
+    }
+
+    /// All brokers, those first that can be reached and have the least to do; equals in any order.
+    pub(crate) fn by_load(&self) -> Vec<i32> {
+        let mut brokers: Vec<_> = self.metadata().brokers.keys().copied().collect();
+        self.runtime().random(|random| random.shuffle(&mut brokers));
         let links = self.links.lock();
-        let rank = |broker: i32| match links.get(&LinkKey::Node(broker, Lane::Main)) {
+        brokers.sort_by_key(|broker| match links.get(&LinkKey::Node(*broker, Lane::Main)) {
             Some(link) if link.is_connected() => (0, link.load()),
             Some(link) if link.is_failing() => (2, 0),
             _ => (1, 0),
-        };
-        let mut brokers: Vec<_> = metadata.brokers.keys().map(|broker| (rank(*broker), *broker)).collect();
-        brokers.sort_unstable();
-        let best = brokers.first()?.0;
-        let equals = brokers.iter().take_while(|(rank, _)| *rank == best).count();
-        Some(brokers[self.runtime().random(|random| random.usize(..equals))].1)
+        });
+        brokers
     }
 
     /// Sends a request to one broker and waits for the answer.

@@ -22,8 +22,8 @@ with_client_rows! {
             "fetch.max.bytes" fetch_max_bytes: u32 = 52_428_800, "Bytes that one answer of a broker may carry; a larger first batch comes all the same.";
             "fetch.max.wait.ms" fetch_max_wait: Duration = ms(500), "How long a broker may wait for `fetch.min.bytes`.";
             "fetch.min.bytes" fetch_min_bytes: u32 = 1, "Bytes that a broker should gather before it answers.";
-            "group.id" group: Option<String> = None, "The group whose members share the partitions, and whose offsets are committed.";
-            "group.instance.id" group_instance_id: Option<String> = None, "A name that outlives the process: a restart within the session timeout rebalances nothing (KIP-345).";
+            "group.id" group: String = String::new(), "The group whose members share the partitions, and whose offsets are committed.";
+            "group.instance.id" group_instance_id: String = String::new(), "A name that outlives the process: a restart within the session timeout rebalances nothing (KIP-345).";
             "heartbeat.interval.ms" heartbeat_interval: Duration = ms(3_000), "How often a member tells its coordinator that it lives.";
             "isolation.level" isolation_level: IsolationLevel = IsolationLevel::ReadUncommitted, "Which records of transactions are seen.";
             "max.partition.fetch.bytes" max_partition_fetch_bytes: u32 = 1_048_576, "Bytes that one answer may carry for one partition; a larger first batch comes all the same.";
@@ -47,6 +47,16 @@ impl ConsumerBuilder {
 }
 
 impl ConsumerConfig {
+    /// The group, if there is one.
+    pub(crate) fn group_id(&self) -> Option<&str> {
+        Some(self.group.as_str()).filter(|group| !group.is_empty())
+    }
+
+    /// The member's lasting name, if it has one.
+    pub(crate) fn instance_id(&self) -> Option<&str> {
+        Some(self.group_instance_id.as_str()).filter(|name| !name.is_empty())
+    }
+
     fn validate(&mut self) -> Result<(), Error> {
         self.client.validate()?;
         if self.max_poll_records == 0 {
@@ -63,7 +73,7 @@ impl ConsumerConfig {
             let rule = format!("must be below `session.timeout.ms`, which is {}", self.session_timeout.as_millis());
             return Err(invalid("heartbeat.interval.ms", &value, &rule));
         }
-        if self.group.is_none() && self.enable_auto_commit {
+        if self.group_id().is_none() && self.enable_auto_commit {
             if self.chosen.contains("enable.auto.commit") {
                 return Err(invalid("enable.auto.commit", "true", "needs `group.id`"));
             }

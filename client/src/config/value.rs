@@ -202,13 +202,6 @@ impl Setting for String {
     }
 }
 
-impl Setting for Option<String> {
-    const ALLOWED: &'static str = "text, not empty";
-    fn parse(text: &str) -> Option<Self> {
-        (!text.is_empty()).then(|| Some(text.to_owned()))
-    }
-}
-
 impl Setting for Vec<String> {
     const ALLOWED: &'static str = "a comma-separated list";
     fn parse(text: &str) -> Option<Self> {

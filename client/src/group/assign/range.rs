@@ -72,7 +72,10 @@ impl<'a> Share<'a> {
 
     fn in_rack(&self, member: &Member, partition: i32) -> bool {
         let Some(rack) = member.rack() else { return true };
-        usize::try_from(partition).ok().and_then(|index| self.racks.get(index)).is_some_and(|racks| racks.contains(rack))
+        usize::try_from(partition)
+            .ok()
+            .and_then(|index| self.racks.get(index))
+            .is_some_and(|racks| racks.contains(rack))
     }
 
     /// Gives each member, in order, the first partitions left that it may have.

@@ -140,11 +140,15 @@ fn every_partition_goes_to_exactly_one_member_that_wants_its_topic() {
             assert_eq!(assignment.len(), members.len());
             let mut assigned: Vec<_> = assignment.values().flatten().cloned().collect();
             assigned.sort();
-            let is_wanted = |topic: &str| members.iter().any(|member| member.subscription.topics.iter().any(|wanted| wanted == topic));
+            let is_wanted = |topic: &str| {
+                members.iter().any(|member| member.subscription.topics.iter().any(|wanted| wanted == topic))
+            };
             let expected: Vec<_> = topics
                 .iter()
                 .filter(|(topic, _)| is_wanted(topic))
-                .flat_map(|(topic, racks)| (0..).take(racks.len()).map(|partition| TopicPartition::new(topic.clone(), partition)))
+                .flat_map(|(topic, racks)| {
+                    (0..).take(racks.len()).map(|partition| TopicPartition::new(topic.clone(), partition))
+                })
                 .collect();
             assert_eq!(assigned, expected, "{strategy:?} of {members:?}");
             for member in &members {

@@ -1,0 +1,273 @@
+//! What brokers answer, and what it changes.
+
+use ottla_wire::Code;
+use tokio::time::Instant;
+
+use super::OffsetAndMetadata;
+use super::decode;
+use super::fetch::{self, Answer, Next};
+use super::position::{Leader, LookUps, OffsetQuery, Place, Position};
+use super::state::{State, Subject};
+use crate::TopicPartition;
+use crate::cluster::Metadata;
+use crate::error::{Error, Kind};
+
+/// What the answer to a fetch brought.
+#[derive(Debug, Default)]
+pub(super) struct Arrived {
+    /// There is something for a poll.
+    pub(super) is_ready: bool,
+    /// Metadata is not up to date.
+    pub(super) is_outdated: bool,
+    /// A position is to be looked up.
+    pub(super) resets: bool,
+    /// Leaders that the broker named instead of itself.
+    pub(super) leaders: Vec<(TopicPartition, Leader)>,
+    /// Bytes of batches that were taken in.
+    pub(super) bytes: usize,
+}
+
+/// What asking a partition's leader for an offset brought.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct FoundOffset {
+    pub(super) offset: i64,
+    pub(super) timestamp: i64,
+    pub(super) epoch: i32,
+}
+
+impl State {
+    /// Follows newer metadata. True if some partition has another leader than before.
+    pub(super) fn on_metadata(&mut self, metadata: &Metadata) -> bool {
+        let changes = self.positions.on_metadata(metadata);
+        for partition in changes.recreated {
+            // edge 50: another log under the same name. The old offset would be found somewhere in it, or out of range.
+            tracing::warn!(%partition, "the topic was deleted and created anew: starting over");
+            let place = self.reset_timestamp().map_or(Place::Nowhere, Place::Asking);
+            self.positions.start_over(&partition, place);
+        }
+        for topic in self.topics() {
+            // Others may pass: the topic is asked about again.
+            if let Some(known) = metadata.topics.get(&topic)
+                && matches!(known.error, Code::TopicAuthorizationFailed | Code::InvalidTopicException)
+            {
+                let error = Error::broker(known.error, format!("metadata of topic {topic}"));
+                self.faults.insert(Subject::Topic(topic), error);
+            }
+        }
+        changes.leaders
+    }
+
+    /// Whether newer metadata may bring what is missing.
+    pub(super) fn lacks_metadata(&self, metadata: &Metadata) -> bool {
+        let is_missing = |topic| !metadata.topics.get(topic).is_some_and(|topic| topic.is_usable());
+        self.positions.lacks_leader() || self.topics().iter().any(is_missing)
+    }
+
+    /// The look-ups that are due.
+    pub(super) fn look_ups(&mut self, now: Instant) -> LookUps {
+        let due = self.positions.look_ups(now);
+        for partition in &due.nowhere {
+            let context =
+                format!("{partition} has no offset to start from, and `auto.offset.reset` is `none`; `seek` to go on");
+            self.fault(partition, Error::new(Kind::NoOffset, context), now);
+        }
+        due
+    }
+
+    /// What is committed for a partition.
+    pub(super) fn on_committed(
+        &mut self,
+        partition: &TopicPartition,
+        stamp: u64,
+        answer: Result<Option<OffsetAndMetadata>, Code>,
+        now: Instant,
+    ) {
+        let reset = self.reset_timestamp();
+        let Some(assigned) = self.positions.current(partition, stamp) else { return };
+        if assigned.place != Place::Committed {
+            return;
+        }
+        match answer {
+            Ok(Some(committed)) => {
+                let position = Position { offset: committed.offset, epoch: committed.leader_epoch.unwrap_or(-1) };
+                assigned.recovered();
+                assigned.arrive(position);
+                assigned.committed = Some((position, now));
+            }
+            Ok(None) => match reset {
+                Some(timestamp) => {
+                    assigned.recovered();
+                    assigned.asked = false;
+                    assigned.place = Place::Asking(timestamp);
+                }
+                None => {
+                    let context = format!(
+                        "{partition}: nothing is committed, and `auto.offset.reset` is `none`; `seek` to go on"
+                    );
+                    self.fault(partition, Error::new(Kind::NoOffset, context), now);
+                }
+            },
+            // edge 63: a transaction over it is still open.
+            Err(code) if code.retriable() => assigned.failed(now, &mut self.random),
+            Err(code) => self.fault(partition, Error::broker(code, format!("committed offset of {partition}")), now),
+        }
+    }
+
+    /// The offset that a leader was asked for. True if metadata is not up to date.
+    pub(super) fn on_offset(&mut self, query: &OffsetQuery, answer: Result<FoundOffset, Code>, now: Instant) -> bool {
+        let Some(assigned) = self.positions.current(&query.partition, query.stamp) else { return false };
+        if assigned.place != Place::Asking(query.timestamp) {
+            return false;
+        }
+        match answer {
+            Ok(found) if found.offset >= 0 => {
+                tracing::debug!(partition = %query.partition, offset = found.offset, "position reset");
+                assigned.recovered();
+                assigned.arrive(Position { offset: found.offset, epoch: found.epoch });
+                false
+            }
+            Ok(_) => {
+                assigned.failed(now, &mut self.random);
+                false
+            }
+            Err(code) if code.retriable() => {
+                assigned.failed(now, &mut self.random);
+                true
+            }
+            Err(code) => {
+                self.fault(&query.partition, Error::broker(code, format!("offset of {}", query.partition)), now);
+                false
+            }
+        }
+    }
+
+    /// A look-up was not answered.
+    pub(super) fn on_look_up_failed<'a>(
+        &mut self,
+        subject: Subject,
+        partitions: impl Iterator<Item = (&'a TopicPartition, u64)>,
+        error: &Error,
+        now: Instant,
+    ) {
+        for (partition, stamp) in partitions {
+            if let Some(assigned) = self.positions.current(partition, stamp) {
+                assigned.failed(now, &mut self.random);
+            }
+        }
+        if !error.is_retriable() {
+            self.faults.insert(subject, error.clone());
+        }
+    }
+
+    /// The next fetch from a broker; its loop ends with [`Next::Done`].
+    pub(super) fn next_fetch(&mut self, broker: i32, now: Instant) -> Next {
+        if self.is_closed {
+            return Next::Done;
+        }
+        let next = fetch::next(&mut self.positions, broker, &self.limits, now);
+        if matches!(next, Next::Done) {
+            self.fetchers.remove(&broker);
+        }
+        next
+    }
+
+    /// Takes in what was fetched.
+    pub(super) fn on_fetched(&mut self, answers: Vec<Answer>, now: Instant) -> Arrived {
+        let mut arrived = Arrived::default();
+        for answer in answers {
+            let Answer { asked, code, records, leader } = answer;
+            if let Some(leader) = leader {
+                arrived.leaders.push((asked.partition.clone(), leader));
+            }
+            let Some(assigned) = self.positions.current(&asked.partition, asked.stamp) else { continue };
+            if assigned.fetch_offset != asked.offset || assigned.position().is_none() {
+                // Another broker was asked for the same meanwhile, and was faster.
+                continue;
+            }
+            match code {
+                Code::None => {
+                    let bytes = self.on_records(&asked, records, now);
+                    arrived.bytes += bytes;
+                    arrived.is_ready |= bytes > 0;
+                }
+                Code::OffsetOutOfRange => arrived.resets |= self.on_out_of_range(&asked, now),
+                Code::UnknownLeaderEpoch | Code::UnknownServerError => {
+                    // The broker has yet to hear of its leadership, or stumbled: the same again soon (edge 43).
+                    tracing::debug!(partition = %asked.partition, %code, "fetch refused");
+                    assigned.failed(now, &mut self.random);
+                }
+                // Not among Java's retriable ones for every request, but here only the leader is not what it seemed.
+                code if code.retriable() && code != Code::CorruptMessage => {
+                    tracing::debug!(partition = %asked.partition, %code, "fetch refused");
+                    assigned.failed(now, &mut self.random);
+                    arrived.is_outdated = true;
+                }
+                code => {
+                    let context = format!("fetch of {} at offset {}", asked.partition, asked.offset);
+                    self.fault(&asked.partition, Error::broker(code, context), now);
+                }
+            }
+        }
+        arrived.is_ready |= self.wakes_polls();
+        arrived
+    }
+
+    /// Buffers the batches of one partition, and returns how many bytes that were.
+    fn on_records(&mut self, asked: &fetch::Asked, records: bytes::Bytes, now: Instant) -> usize {
+        let Some(assigned) = self.positions.get_mut(&asked.partition) else { return 0 };
+        let received = records.len();
+        if received == 0 {
+            assigned.recovered();
+            return 0;
+        }
+        let split = decode::split(&asked.partition, records, asked.offset);
+        if split.items.is_empty() {
+            // Batches of before the position alone: asking again at once would bring the same.
+            assigned.failed(now, &mut self.random);
+            return 0;
+        }
+        assigned.recovered();
+        assigned.fetch_offset = split.next;
+        for item in split.items {
+            assigned.queue.push(item);
+        }
+        if assigned.is_paused {
+            assigned.queue.unshare();
+        }
+        self.turns.add(&asked.partition, &mut assigned.queue);
+        received
+    }
+
+    /// The log does not hold the offset (edge 42). True if another is to be looked up.
+    fn on_out_of_range(&mut self, asked: &fetch::Asked, now: Instant) -> bool {
+        let Some(assigned) = self.positions.get_mut(&asked.partition) else { return false };
+        if assigned.position().is_none_or(|position| position.offset != asked.offset) {
+            // What is buffered comes first; then the position is where this fetch was.
+            assigned.failed(now, &mut self.random);
+            return false;
+        }
+        tracing::info!(partition = %asked.partition, offset = asked.offset, "offset out of range");
+        let partition = asked.partition.clone();
+        match self.reset_timestamp() {
+            Some(timestamp) => {
+                self.positions.start_over(&partition, Place::Asking(timestamp));
+                true
+            }
+            None => {
+                let offset = asked.offset;
+                let context =
+                    format!("fetch of {partition} at offset {offset}; `auto.offset.reset` is `none`: `seek` to go on");
+                self.fault(&partition, Error::broker(Code::OffsetOutOfRange, context), now);
+                false
+            }
+        }
+    }
+
+    /// Something is wrong with a partition: the next poll says so, and it is tried again after a while.
+    pub(super) fn fault(&mut self, partition: &TopicPartition, error: Error, now: Instant) {
+        if let Some(assigned) = self.positions.get_mut(partition) {
+            assigned.failed(now, &mut self.random);
+        }
+        self.faults.insert(Subject::Partition(partition.clone()), error);
+    }
+}

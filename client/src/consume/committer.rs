@@ -1,0 +1,167 @@
+//! Sending commits: one at a time, so that none overtakes another.
+#![expect(clippy::disallowed_methods, reason = "driver: owns the clock")]
+
+use std::sync::Arc;
+
+use ottla_wire::messages::OffsetCommitRequest;
+use ottla_wire::{Code, Str};
+use tokio::time::Instant;
+
+use super::call::{PATIENCE, Questions};
+use super::commit;
+use super::state::Farewell;
+use super::{Core, call};
+use crate::TopicPartition;
+use crate::cluster::Lane;
+use crate::connection::Backoff;
+use crate::error::{Error, Kind};
+use crate::group::Identity;
+use crate::group::offsets::{self, LAST_COMMIT_BY_NAME, Offsets};
+
+/// Commits, and tries again what may pass until the deadline.
+pub(super) async fn commit(
+    core: &Core,
+    identity: Identity,
+    mut offsets: Offsets,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let _turn = core.committing.lock().await;
+    let client = &core.config.client;
+    let mut backoff = Backoff::new(client.retry_backoff, client.retry_backoff_max);
+    loop {
+        let error = match attempt(core, &identity, &mut offsets).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        // A rebalance is over only after the next poll.
+        if !error.is_retriable() || error.code() == Some(Code::RebalanceInProgress) {
+            return Err(error);
+        }
+        let wait = core.cluster.runtime().random(|random| backoff.next(random));
+        if Instant::now() + wait >= deadline {
+            return Err(Error::caused_by(Kind::Timeout, "commit timed out", error));
+        }
+        tokio::time::sleep(wait).await;
+        // Another generation's partitions may be others' (edge 62 is the newer protocol's way out).
+        if core.state.lock().committer().is_ok_and(|current| current != identity) {
+            return Err(error);
+        }
+    }
+}
+
+/// Commits what a poll found to be due. Failures are logged: the next commit makes up for them.
+pub(super) async fn commit_by_itself(core: Arc<Core>, identity: Identity, mut offsets: Offsets) {
+    let outcome = {
+        let _turn = core.committing.lock().await;
+        attempt(&core, &identity, &mut offsets).await
+    };
+    let mut retry_after = None;
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "automatic commit failed");
+        retry_after = error.is_retriable().then_some(core.config.client.retry_backoff);
+    }
+    core.state.lock().commits.ended(retry_after, Instant::now());
+}
+
+/// Commits before partitions are given up, in one attempt: the group's task tries again.
+pub(crate) async fn commit_before_rebalance(
+    core: &Core,
+    identity: Identity,
+    mut offsets: Offsets,
+) -> Result<(), Error> {
+    let _turn = core.committing.lock().await;
+    finally(attempt(core, &identity, &mut offsets).await)
+}
+
+/// Commits and leaves, as far as the deadline allows.
+pub(super) async fn take_leave(core: &Core, farewell: Farewell, deadline: Instant) -> Result<(), Error> {
+    let Farewell { commit: to_commit, leave } = farewell;
+    let mut outcome = Ok(());
+    if let Some((identity, offsets)) = to_commit {
+        let commit = commit_at_last(core, identity, offsets, deadline);
+        outcome = match tokio::time::timeout_at(deadline, commit).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::new(Kind::Timeout, "commit on leaving timed out")),
+        };
+    }
+    if let (Some(request), Some(group)) = (leave, core.config.group_id()) {
+        let timeout = deadline.saturating_duration_since(Instant::now());
+        let leave = crate::group::driver::leave(&core.cluster, group, request, timeout);
+        let left = match tokio::time::timeout_at(deadline, leave).await {
+            Ok(left) => left,
+            Err(_) => Err(Error::new(Kind::Timeout, format!("leave group {group}: timed out"))),
+        };
+        outcome = outcome.and(left);
+    }
+    outcome
+}
+
+async fn commit_at_last(core: &Core, identity: Identity, mut offsets: Offsets, deadline: Instant) -> Result<(), Error> {
+    let _turn = core.committing.lock().await;
+    let client = &core.config.client;
+    let mut backoff = Backoff::new(client.retry_backoff, client.retry_backoff_max);
+    loop {
+        let outcome = finally(attempt(core, &identity, &mut offsets).await);
+        let wait = core.cluster.runtime().random(|random| backoff.next(random));
+        match outcome {
+            Err(error) if error.is_retriable() && Instant::now() + wait < deadline => tokio::time::sleep(wait).await,
+            outcome => return outcome,
+        }
+    }
+}
+
+/// edge 51: what was read of a topic that is gone cannot be committed, and nobody will miss it.
+fn finally(outcome: Result<(), Error>) -> Result<(), Error> {
+    match outcome {
+        Err(error) if error.code() == Some(Code::UnknownTopicOrPartition) => {
+            tracing::warn!(%error, "not committed");
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
+/// One OffsetCommit. Of `offsets` those remain that were not committed; the error is of the worst.
+async fn attempt(core: &Core, identity: &Identity, offsets: &mut Offsets) -> Result<(), Error> {
+    let Some(group) = core.config.group_id() else { return Ok(()) };
+    let key: Str = group.into();
+    let instance_id = core.config.instance_id().map(Str::from);
+    // One that chose its partitions itself is no member, whatever its name.
+    let instance_id = instance_id.filter(|_| *identity != Identity::NOBODY);
+    let request = offsets::commit_request(&key, instance_id.as_ref(), identity, offsets);
+    let timeout = core.config.client.request_timeout;
+    let asked = crate::group::driver::ask_coordinator::<OffsetCommitRequest>(
+        &core.cluster,
+        group,
+        Lane::Main,
+        move |versions| Ok((request, versions.choose_up_to::<OffsetCommitRequest>(LAST_COMMIT_BY_NAME)?)),
+        timeout,
+        Questions::after(PATIENCE),
+        call::deadline(timeout),
+    );
+    let (response, _, broker) = asked.await.map_err(|error| error.within("commit"))?;
+    let failures = offsets::commit_failures(&response);
+    let mut done = std::mem::take(offsets);
+    for (partition, _) in &failures {
+        if let Some((partition, offset)) = done.remove_entry(partition) {
+            offsets.insert(partition, offset);
+        }
+    }
+    let now = Instant::now();
+    let mut state = core.state.lock();
+    commit::committed(&mut state.positions, &done, now);
+    let Some((partition, code)) = worst(failures) else { return Ok(()) };
+    state.on_commit_code(identity, code, now);
+    drop(state);
+    core.membership.notify_one();
+    if code.refreshes_metadata() && code != Code::UnknownTopicOrPartition || code == Code::RequestTimedOut {
+        core.cluster.forget_coordinator(group, broker);
+    }
+    let offset = offsets.get(&partition).map_or(-1, |offset| offset.offset);
+    Err(Error::broker(code, format!("commit of {partition} at offset {offset} by group {group}")))
+}
+
+/// The failure that decides what to do: one that trying again cannot mend, if there is one.
+fn worst(failures: Vec<(TopicPartition, Code)>) -> Option<(TopicPartition, Code)> {
+    failures.into_iter().min_by_key(|(_, code)| (code.retriable(), *code == Code::UnknownTopicOrPartition))
+}

@@ -1,0 +1,209 @@
+//! What to fetch from which broker, and what its answer says of each partition.
+//!
+//! One fetch asks for all partitions that a broker leads; the next goes out as soon as the last is answered, as long
+//! as there is room. A partition has room while what is buffered of it is no more than `max.partition.fetch.bytes`,
+//! a broker while that of its partitions is less than `fetch.max.bytes`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ottla_wire::messages::fetch_request::{FetchPartition, FetchTopic};
+use ottla_wire::messages::{FetchRequest, FetchResponse};
+use ottla_wire::{Code, Request, Str, Uuid};
+use tokio::time::Instant;
+
+use super::position::{Leader, Place, Positions};
+use crate::TopicPartition;
+use crate::config::ConsumerConfig;
+use crate::connection::Versions;
+use crate::error::Error;
+
+/// The last version that names topics; the later ones go by their ids.
+const LAST_BY_NAME: i16 = 12;
+
+/// The bounds of fetches.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    pub(super) max_wait: Duration,
+    min_bytes: i32,
+    max_bytes: usize,
+    pub(super) partition_bytes: usize,
+    rack: Str,
+}
+
+/// What the loop of one broker does next.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// The broker leads no assigned partition.
+    Done,
+    Fetch(Plan),
+    /// Until then, or until something changes.
+    Wait(Option<Instant>),
+}
+
+/// One fetch.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) asked: Arc<[Asked]>,
+    /// Another partition of the broker will be fetchable soon: this fetch must not hold it up.
+    pub(super) is_partial: bool,
+}
+
+/// What is asked of one partition.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Asked {
+    pub(super) partition: TopicPartition,
+    pub(super) topic_id: Uuid,
+    pub(super) stamp: u64,
+    pub(super) offset: i64,
+    pub(super) leader_epoch: i32,
+}
+
+/// What an answer says of one partition.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) asked: Asked,
+    pub(super) code: Code,
+    pub(super) records: Bytes,
+    /// The leader, where the broker says that it is another (KIP-951).
+    pub(super) leader: Option<Leader>,
+}
+
+impl Limits {
+    pub(super) fn of(config: &ConsumerConfig) -> Self {
+        let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+        Self {
+            max_wait: config.fetch_max_wait,
+            min_bytes: number(config.fetch_min_bytes),
+            max_bytes: config.fetch_max_bytes as usize,
+            partition_bytes: config.max_partition_fetch_bytes as usize,
+            rack: config.client_rack.as_str().into(),
+        }
+    }
+}
+
+/// The next fetch from `broker`, if there is something to fetch and room for it.
+pub(super) fn next(positions: &mut Positions, broker: i32, limits: &Limits, now: Instant) -> Next {
+    let mut asked = Vec::new();
+    let mut held: usize = 0;
+    let mut wake_at: Option<Instant> = None;
+    let (mut is_leader, mut is_partial) = (false, false);
+    for (partition, assigned) in &mut positions.partitions {
+        let Some(leader) = assigned.leader.filter(|leader| leader.broker == broker) else { continue };
+        is_leader = true;
+        if assigned.is_paused || assigned.is_frozen {
+            // What it holds takes no room from the others: it may be held for long.
+            continue;
+        }
+        held = held.saturating_add(assigned.queue.bytes());
+        if let Some(at) = assigned.retry_at.filter(|at| *at > now) {
+            wake_at = Some(wake_at.map_or(at, |earliest| earliest.min(at)));
+            is_partial = true;
+            continue;
+        }
+        if assigned.queue.is_flawed() {
+            continue;
+        }
+        if !matches!(assigned.place, Place::At(_)) {
+            is_partial = true;
+            continue;
+        }
+        assigned.is_full = assigned.queue.bytes() > limits.partition_bytes;
+        if assigned.is_full {
+            is_partial = true;
+            continue;
+        }
+        asked.push(Asked {
+            partition: partition.clone(),
+            topic_id: assigned.topic_id,
+            stamp: assigned.stamp,
+            offset: assigned.fetch_offset,
+            leader_epoch: leader.epoch,
+        });
+    }
+    if !is_leader {
+        return Next::Done;
+    }
+    if held >= limits.max_bytes {
+        for asked in asked.drain(..) {
+            if let Some(assigned) = positions.get_mut(&asked.partition) {
+                assigned.is_full = !assigned.queue.is_empty();
+            }
+        }
+    }
+    if asked.is_empty() { Next::Wait(wake_at) } else { Next::Fetch(Plan { asked: asked.into(), is_partial }) }
+}
+
+impl Plan {
+    /// The request, in a version that the broker speaks.
+    pub(super) fn request(&self, limits: &Limits, versions: &Versions) -> Result<(FetchRequest, i16), Error> {
+        let has_ids = self.asked.iter().all(|asked| !asked.topic_id.is_zero());
+        let newest = if has_ids { FetchRequest::MAX_VERSION } else { LAST_BY_NAME };
+        let version = versions.choose_up_to::<FetchRequest>(newest)?;
+        // A partial fetch only takes what is there.
+        let max_wait = if self.is_partial { Duration::ZERO } else { limits.max_wait };
+        let size = |bytes: usize| i32::try_from(bytes).unwrap_or(i32::MAX);
+        let mut topics: Vec<FetchTopic> = Vec::new();
+        for asked in self.asked.iter() {
+            let partition = FetchPartition {
+                partition: asked.partition.partition,
+                current_leader_epoch: asked.leader_epoch,
+                fetch_offset: asked.offset,
+                partition_max_bytes: size(limits.partition_bytes),
+                ..FetchPartition::default()
+            };
+            match topics.last_mut().filter(|topic| *topic.topic == *asked.partition.topic) {
+                Some(topic) => topic.partitions.push(partition),
+                None => topics.push(FetchTopic {
+                    topic: (&*asked.partition.topic).into(),
+                    topic_id: asked.topic_id,
+                    partitions: vec![partition],
+                }),
+            }
+        }
+        let request = FetchRequest {
+            max_wait_ms: i32::try_from(max_wait.as_millis()).unwrap_or(i32::MAX),
+            min_bytes: limits.min_bytes,
+            max_bytes: size(limits.max_bytes),
+            topics,
+            rack_id: limits.rack.clone(),
+            ..FetchRequest::default()
+        };
+        Ok((request, version))
+    }
+
+    /// What the answer says of each partition that was asked for. Others are ignored (edge 46).
+    pub(super) fn read(&self, response: &FetchResponse, version: i16) -> Vec<Answer> {
+        let by_name = version <= LAST_BY_NAME;
+        let mut index: BTreeMap<(&str, Uuid, i32), &Asked> = BTreeMap::new();
+        for asked in self.asked.iter() {
+            let (name, id) = if by_name { (&*asked.partition.topic, Uuid::ZERO) } else { ("", asked.topic_id) };
+            index.insert((name, id, asked.partition.partition), asked);
+        }
+        let mut answers = Vec::with_capacity(self.asked.len());
+        let broken = response.error_code;
+        for topic in response.responses.iter().filter(|_| broken.is_none()) {
+            let (name, id) = if by_name { (&*topic.topic, Uuid::ZERO) } else { ("", topic.topic_id) };
+            for answer in &topic.partitions {
+                // A lookup by shorter-lived text, since what is asked for lives longer than the answer.
+                let key: (&str, Uuid, i32) = (name, id, answer.partition_index);
+                let Some(asked) = index.remove(&key) else { continue };
+                let leader =
+                    Leader { broker: answer.current_leader.leader_id, epoch: answer.current_leader.leader_epoch };
+                answers.push(Answer {
+                    asked: asked.clone(),
+                    code: answer.error_code,
+                    records: answer.records.clone().unwrap_or_default(),
+                    leader: (leader.broker >= 0 && leader.epoch >= 0).then_some(leader),
+                });
+            }
+        }
+        // What was left out is answered by the error of the whole, or by none that is of use.
+        let code = if broken.is_none() { Code::UnknownServerError } else { broken };
+        let left_out = |asked: &Asked| Answer { asked: asked.clone(), code, records: Bytes::new(), leader: None };
+        answers.extend(index.into_values().map(left_out));
+        answers
+    }
+}

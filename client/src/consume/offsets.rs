@@ -1,0 +1,397 @@
+//! What can be asked and said about offsets.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::arrive::FoundOffset;
+use super::commit::{self, Which};
+use super::position::{EARLIEST, LATEST, OffsetQuery, Place, Position};
+use super::state::Subject;
+use super::{Consumer, Core, OffsetAndMetadata, OffsetAndTimestamp, call, committer, driver, known_epoch};
+use crate::TopicPartition;
+use crate::connection::Backoff;
+use crate::error::{Error, Kind};
+use crate::group::offsets::Offsets;
+
+impl Consumer {
+    /// Goes on at `offset`: the next poll hands out that record first, if it is there.
+    ///
+    /// # Errors
+    /// [`Kind::State`] if the partition is not assigned, or the offset negative.
+    pub async fn seek(&self, partition: &TopicPartition, offset: i64) -> Result<(), Error> {
+        if offset < 0 {
+            return Err(Error::new(Kind::State, format!("seek to {offset} in {partition}: an offset is 0 or more")));
+        }
+        self.go_to([partition], "seek", Place::At(Position { offset, epoch: -1 }))
+    }
+
+    /// Goes on at the first offset that is there, looked up in the background.
+    ///
+    /// # Errors
+    /// [`Kind::State`] if a partition is not assigned; the others before it have moved.
+    pub async fn seek_to_beginning(&self, partitions: impl IntoIterator<Item = &TopicPartition>) -> Result<(), Error> {
+        self.go_to(partitions, "seek_to_beginning", Place::Asking(EARLIEST))
+    }
+
+    /// Goes on at the end: only what is written from now on. Looked up in the background.
+    ///
+    /// # Errors
+    /// As [`seek_to_beginning`](Self::seek_to_beginning).
+    pub async fn seek_to_end(&self, partitions: impl IntoIterator<Item = &TopicPartition>) -> Result<(), Error> {
+        self.go_to(partitions, "seek_to_end", Place::Asking(LATEST))
+    }
+
+    fn go_to<'a>(
+        &self,
+        partitions: impl IntoIterator<Item = &'a TopicPartition>,
+        what: &str,
+        place: Place,
+    ) -> Result<(), Error> {
+        let mut state = self.core.state.lock();
+        state.check_open()?;
+        for partition in partitions {
+            if !state.positions.start_over(partition, place) {
+                return Err(unassigned(what, partition));
+            }
+            state.faults.remove(&Subject::Partition(partition.clone()));
+        }
+        state.wake_fetchers();
+        drop(state);
+        self.core.work.notify_one();
+        self.core.moved.notify_waiters();
+        Ok(())
+    }
+
+    /// Hands out no records of these partitions until [`resume`](Self::resume). What is fetched of them is kept.
+    ///
+    /// # Errors
+    /// [`Kind::State`] if a partition is not assigned; the others before it are paused.
+    pub async fn pause(&self, partitions: impl IntoIterator<Item = &TopicPartition>) -> Result<(), Error> {
+        let mut state = self.core.state.lock();
+        state.check_open()?;
+        for partition in partitions {
+            let assigned = state.positions.get_mut(partition).ok_or_else(|| unassigned("pause", partition))?;
+            assigned.is_paused = true;
+            assigned.queue.unshare();
+        }
+        Ok(())
+    }
+
+    /// Hands out records of these partitions again. One that is not paused stays as it is.
+    ///
+    /// # Errors
+    /// [`Kind::State`] if a partition is not assigned; the others before it are resumed.
+    pub async fn resume(&self, partitions: impl IntoIterator<Item = &TopicPartition>) -> Result<(), Error> {
+        let mut state = self.core.state.lock();
+        state.check_open()?;
+        for partition in partitions {
+            let assigned = state.positions.get_mut(partition).ok_or_else(|| unassigned("resume", partition))?;
+            assigned.is_paused = false;
+        }
+        state.wake_fetchers();
+        drop(state);
+        self.core.ready.notify_waiters();
+        Ok(())
+    }
+
+    /// The offset of the record that comes next, waited for until it is known.
+    ///
+    /// # Errors
+    /// [`Kind::State`] if the partition is not assigned, [`Kind::Timeout`] after `default.api.timeout.ms`, or why there
+    /// is no position.
+    pub async fn position(&self, partition: &TopicPartition) -> Result<i64, Error> {
+        let (core, partition) = (self.core.clone(), partition.clone());
+        self.within(format!("position of {partition}"), async move { position(&core, &partition).await }).await
+    }
+
+    /// Commits all that was handed out, and waits until that is done.
+    ///
+    /// # Errors
+    /// `REBALANCE_IN_PROGRESS` while the group rebalances: after the next poll it may work. `UNKNOWN_MEMBER_ID` or
+    /// `ILLEGAL_GENERATION` if the group went on without this consumer: others may have read the same records.
+    /// [`Kind::Timeout`] after `default.api.timeout.ms`, [`Kind::Config`] without `group.id`.
+    pub async fn commit(&self) -> Result<(), Error> {
+        let now = self.core.cluster.runtime().now();
+        let (identity, offsets) = {
+            let state = self.core.state.lock();
+            state.check_open()?;
+            let offsets = commit::offsets(&state.positions, Which::HandedOut, now);
+            if offsets.is_empty() && state.group.is_some() {
+                return Ok(());
+            }
+            (state.committer()?, offsets)
+        };
+        self.send_commit(identity, offsets).await
+    }
+
+    /// Commits these offsets, each that of the next record to read, and waits until that is done.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit); [`Kind::State`] if an offset is negative.
+    pub async fn commit_offsets<O: Into<OffsetAndMetadata>>(
+        &self,
+        offsets: impl IntoIterator<Item = (TopicPartition, O)>,
+    ) -> Result<(), Error> {
+        let offsets: Offsets = offsets.into_iter().map(|(partition, offset)| (partition, offset.into())).collect();
+        if let Some((partition, offset)) = offsets.iter().find(|(_, offset)| offset.offset < 0) {
+            let context = format!("commit of {} in {partition}: an offset is 0 or more", offset.offset);
+            return Err(Error::new(Kind::State, context));
+        }
+        let identity = {
+            let state = self.core.state.lock();
+            state.check_open()?;
+            state.committer()?
+        };
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        self.send_commit(identity, offsets).await
+    }
+
+    async fn send_commit(&self, identity: crate::group::Identity, offsets: Offsets) -> Result<(), Error> {
+        let core = self.core.clone();
+        let deadline = core.deadline();
+        self.within("commit".to_owned(), async move { committer::commit(&core, identity, offsets, deadline).await })
+            .await
+    }
+
+    /// What the group has committed for these partitions; `None` where nothing is.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] without `group.id`, [`Kind::Timeout`] after `default.api.timeout.ms`, or what the coordinator
+    /// says.
+    pub async fn committed(
+        &self,
+        partitions: impl IntoIterator<Item = &TopicPartition>,
+    ) -> Result<BTreeMap<TopicPartition, Option<OffsetAndMetadata>>, Error> {
+        let partitions: BTreeSet<_> = partitions.into_iter().cloned().collect();
+        let core = self.core.clone();
+        self.within("committed offsets".to_owned(), async move { committed(&core, partitions).await }).await
+    }
+
+    /// The first offset of each partition that is still there.
+    ///
+    /// # Errors
+    /// [`Kind::Timeout`] after `default.api.timeout.ms`, or what a broker says of a partition.
+    pub async fn beginning_offsets(
+        &self,
+        partitions: impl IntoIterator<Item = &TopicPartition>,
+    ) -> Result<BTreeMap<TopicPartition, i64>, Error> {
+        let found = self.look_up(partitions.into_iter().map(|partition| (partition.clone(), EARLIEST))).await?;
+        Ok(found.into_iter().map(|(partition, found)| (partition, found.offset)).collect())
+    }
+
+    /// The offset that the next record of each partition will get.
+    ///
+    /// # Errors
+    /// As [`beginning_offsets`](Self::beginning_offsets).
+    pub async fn end_offsets(
+        &self,
+        partitions: impl IntoIterator<Item = &TopicPartition>,
+    ) -> Result<BTreeMap<TopicPartition, i64>, Error> {
+        let found = self.look_up(partitions.into_iter().map(|partition| (partition.clone(), LATEST))).await?;
+        Ok(found.into_iter().map(|(partition, found)| (partition, found.offset)).collect())
+    }
+
+    /// The first record of each partition at or after a time, in milliseconds since 1970; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`beginning_offsets`](Self::beginning_offsets); [`Kind::State`] if a time is negative.
+    pub async fn offsets_for_times(
+        &self,
+        times: impl IntoIterator<Item = (TopicPartition, i64)>,
+    ) -> Result<BTreeMap<TopicPartition, Option<OffsetAndTimestamp>>, Error> {
+        let times: Vec<_> = times.into_iter().collect();
+        if let Some((partition, time)) = times.iter().find(|(_, time)| *time < 0) {
+            return Err(Error::new(Kind::State, format!("offset of {partition} at {time}: a time is 0 or more")));
+        }
+        let found = self.look_up(times).await?;
+        let known = |found: FoundOffset| OffsetAndTimestamp {
+            offset: found.offset,
+            timestamp: found.timestamp,
+            leader_epoch: known_epoch(found.epoch),
+        };
+        Ok(found.into_iter().map(|(partition, found)| (partition, (found.offset >= 0).then(|| known(found)))).collect())
+    }
+
+    /// The partitions of a topic.
+    ///
+    /// # Errors
+    /// [`Kind::Timeout`] after `default.api.timeout.ms`, or what the cluster says of the topic.
+    pub async fn partitions_for(&self, topic: &str) -> Result<Vec<TopicPartition>, Error> {
+        let (core, topic) = (self.core.clone(), topic.to_owned());
+        let deadline = core.deadline();
+        let work = async move {
+            let known = core.cluster.topic(&topic, deadline).await?;
+            let name: Arc<str> = topic.into();
+            let numbers = (0..).take(known.partitions.len());
+            Ok(numbers.map(|partition| TopicPartition::new(name.clone(), partition)).collect())
+        };
+        self.within("partitions".to_owned(), work).await
+    }
+
+    async fn look_up(
+        &self,
+        asked: impl IntoIterator<Item = (TopicPartition, i64)>,
+    ) -> Result<BTreeMap<TopicPartition, FoundOffset>, Error> {
+        let asked: BTreeMap<_, _> = asked.into_iter().collect();
+        let core = self.core.clone();
+        self.within("offsets".to_owned(), async move { look_up(&core, asked).await }).await
+    }
+
+    /// Runs `work` on the client's runtime, for `default.api.timeout.ms` at most.
+    async fn within<T: Send + 'static>(
+        &self,
+        what: String,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.core.state.lock().check_open()?;
+        let limit = self.core.config.default_api_timeout;
+        let bounded = async move {
+            match tokio::time::timeout(limit, work).await {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    let context = format!("{what}: timed out after {} ms", limit.as_millis());
+                    Err(Error::new(Kind::Timeout, context))
+                }
+            }
+        };
+        call::run(&self.core.cluster, bounded).await.unwrap_or_else(|| Err(Error::closed("consumer")))
+    }
+}
+
+impl Core {
+    /// When a call that began now gives up.
+    fn deadline(&self) -> Instant {
+        self.cluster.runtime().now() + self.config.default_api_timeout.min(call::LONG)
+    }
+}
+
+fn unassigned(what: &str, partition: &TopicPartition) -> Error {
+    Error::new(Kind::State, format!("{what}: {partition} is not assigned to this consumer"))
+}
+
+async fn position(core: &Core, partition: &TopicPartition) -> Result<i64, Error> {
+    loop {
+        let mut moved = std::pin::pin!(core.moved.notified());
+        moved.as_mut().enable();
+        {
+            let state = core.state.lock();
+            state.check_open()?;
+            let assigned = state.positions.get(partition).ok_or_else(|| unassigned("position", partition))?;
+            if let Some(position) = assigned.position() {
+                return Ok(position.offset);
+            }
+            if let Some(fault) = state.faults.get(&Subject::Partition(partition.clone())) {
+                return Err(fault.clone());
+            }
+        }
+        moved.await;
+    }
+}
+
+async fn committed(
+    core: &Core,
+    partitions: BTreeSet<TopicPartition>,
+) -> Result<BTreeMap<TopicPartition, Option<OffsetAndMetadata>>, Error> {
+    let Some(group) = core.config.group_id() else {
+        return Err(Error::new(Kind::Config, "committed offsets: the setting `group.id` is missing"));
+    };
+    let mut backoff = core.backoff();
+    loop {
+        let answer = driver::fetch_committed(core, group, partitions.iter().cloned().collect()).await;
+        let error = match answer.and_then(|answers| all_of(answers, group)) {
+            Ok(committed) => return Ok(committed),
+            Err(error) if !error.is_retriable() => return Err(error),
+            Err(error) => error,
+        };
+        tracing::debug!(%error, "committed offsets not found");
+        let wait = core.cluster.runtime().random(|random| backoff.next(random));
+        tokio::time::sleep(wait).await;
+    }
+}
+
+fn all_of(
+    answers: Vec<(TopicPartition, Result<Option<OffsetAndMetadata>, ottla_wire::Code>)>,
+    group: &str,
+) -> Result<BTreeMap<TopicPartition, Option<OffsetAndMetadata>>, Error> {
+    let one = |(partition, answer): (TopicPartition, Result<_, _>)| match answer {
+        Ok(committed) => Ok((partition, committed)),
+        Err(code) => Err(Error::broker(code, format!("committed offset of {partition} in group {group}"))),
+    };
+    answers.into_iter().map(one).collect()
+}
+
+/// Asks the leaders, again and again until each partition has its answer.
+async fn look_up(
+    core: &Arc<Core>,
+    mut asked: BTreeMap<TopicPartition, i64>,
+) -> Result<BTreeMap<TopicPartition, FoundOffset>, Error> {
+    let deadline = core.deadline();
+    let mut all = BTreeMap::new();
+    let mut backoff = core.backoff();
+    loop {
+        let mut requests = JoinSet::new();
+        for (broker, queries) in by_leader(core, &asked, deadline).await? {
+            let core = core.clone();
+            requests.spawn(async move {
+                let answers = driver::ask_offsets(&core, broker, &queries).await;
+                (queries, answers)
+            });
+        }
+        while let Some(Ok((queries, answers))) = requests.join_next().await {
+            let answers = match answers {
+                Ok(answers) => answers,
+                Err(error) if error.is_retriable() => continue,
+                Err(error) => return Err(error),
+            };
+            for (query, answer) in queries.into_iter().zip(answers) {
+                match answer {
+                    Ok(found) => {
+                        asked.remove(&query.partition);
+                        all.insert(query.partition, found);
+                    }
+                    Err(code) if code.retriable() => {}
+                    Err(code) => return Err(Error::broker(code, format!("offset of {}", query.partition))),
+                }
+            }
+        }
+        if asked.is_empty() {
+            return Ok(all);
+        }
+        core.cluster.refresh();
+        let wait = core.cluster.runtime().random(|random| backoff.next(random));
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// The questions, by the broker that leads the partition. Those without a leader are left out.
+async fn by_leader(
+    core: &Core,
+    asked: &BTreeMap<TopicPartition, i64>,
+    deadline: Instant,
+) -> Result<BTreeMap<i32, Vec<OffsetQuery>>, Error> {
+    let mut questions: BTreeMap<i32, Vec<OffsetQuery>> = BTreeMap::new();
+    for (partition, timestamp) in asked {
+        let topic = core.cluster.topic(&partition.topic, deadline).await?;
+        let known = usize::try_from(partition.partition).ok().and_then(|index| topic.partitions.get(index));
+        let Some((known, leader)) = known.and_then(|known| Some((known, known.leader?))) else { continue };
+        questions.entry(leader).or_default().push(OffsetQuery {
+            partition: partition.clone(),
+            stamp: 0,
+            timestamp: *timestamp,
+            leader_epoch: known.leader_epoch,
+        });
+    }
+    Ok(questions)
+}
+
+impl Core {
+    fn backoff(&self) -> Backoff {
+        Backoff::new(self.config.client.retry_backoff, self.config.client.retry_backoff_max)
+    }
+}

@@ -1,0 +1,343 @@
+//! Where reading stands in each assigned partition.
+//!
+//! ```text
+//!            no group                      reset policy, seek_to_…
+//! assigned ──────────────────────────────► Asking(timestamp) ──► At(position) ──► moves at hand-out
+//!    └─ group ─► Committed? ── none there ─────▲                   ▲    │ out of range
+//!                    └──────── an offset ──────────────────────────┘    └──► Asking
+//! ```
+//!
+//! Whatever makes earlier requests about a partition pointless gives it a new stamp: answers that carry another are
+//! dropped (edge 48).
+
+use std::collections::BTreeMap;
+
+use ottla_wire::{Str, Uuid};
+use tokio::time::Instant;
+
+use super::buffer::Queue;
+use crate::TopicPartition;
+use crate::cluster::Metadata;
+use crate::connection::Backoff;
+
+/// The offset that comes next, and the leader epoch of the record before it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Position {
+    pub(crate) offset: i64,
+    /// -1 where it is not known.
+    pub(crate) epoch: i32,
+}
+
+/// A broker that leads a partition.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Leader {
+    pub(super) broker: i32,
+    /// -1 where the brokers don't say.
+    pub(super) epoch: i32,
+}
+
+/// What is known of the position.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Place {
+    /// The partition's leader is to be asked for the offset of this timestamp, or for [`EARLIEST`] or [`LATEST`].
+    Asking(i64),
+    At(Position),
+    /// The group's coordinator is to be asked what was committed.
+    Committed,
+    /// There is nothing to start from, and `auto.offset.reset` leaves that to the user: polls say so.
+    Nowhere,
+}
+
+/// Asks for the first offset that is still there.
+pub(crate) const EARLIEST: i64 = -2;
+/// Asks for the offset that the next record will get.
+pub(crate) const LATEST: i64 = -1;
+
+/// One assigned partition.
+#[derive(Debug)]
+pub(super) struct Assigned {
+    /// Answers to what was asked under another stamp are stale.
+    pub(super) stamp: u64,
+    pub(super) place: Place,
+    /// Whether a look-up of the place is in flight.
+    pub(super) asked: bool,
+    /// Where the next fetch starts: behind what is buffered.
+    pub(super) fetch_offset: i64,
+    /// Fetched, and not handed out yet.
+    pub(super) queue: Queue,
+    /// The position that earlier polls led to: what may be committed without being asked to.
+    pub(super) released: Option<Position>,
+    /// The position last committed, and when.
+    pub(super) committed: Option<(Position, Instant)>,
+    pub(super) is_paused: bool,
+    /// The partition is about to be revoked: nothing more is handed out of it.
+    pub(super) is_frozen: bool,
+    /// The last fetch left it out for want of room: its broker waits to hear that there is some.
+    pub(super) is_full: bool,
+    pub(super) leader: Option<Leader>,
+    pub(super) topic_id: Uuid,
+    /// Not to be asked about, or fetched, before.
+    pub(super) retry_at: Option<Instant>,
+    backoff: Backoff,
+}
+
+/// All assigned partitions.
+#[derive(Debug)]
+pub(super) struct Positions {
+    pub(super) partitions: BTreeMap<TopicPartition, Assigned>,
+    stamps: u64,
+    backoff: Backoff,
+    /// Partitions whose position moved since the last release.
+    moved: Vec<TopicPartition>,
+}
+
+/// A question about one partition, for the broker that leads it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct OffsetQuery {
+    pub(super) partition: TopicPartition,
+    pub(super) stamp: u64,
+    pub(super) timestamp: i64,
+    pub(super) leader_epoch: i32,
+}
+
+/// The look-ups that are due.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub(super) struct LookUps {
+    /// For the group's coordinator, each with its stamp.
+    pub(super) committed: Vec<(TopicPartition, u64)>,
+    /// For the leaders.
+    pub(super) offsets: BTreeMap<i32, Vec<OffsetQuery>>,
+    /// For nobody: there is nothing to start from.
+    pub(super) nowhere: Vec<TopicPartition>,
+}
+
+/// What newer metadata changed.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub(super) struct Changes {
+    /// Some partition has another leader than before.
+    pub(super) leaders: bool,
+    /// Partitions of topics that were deleted and created anew: their offsets mean nothing any more.
+    pub(super) recreated: Vec<TopicPartition>,
+}
+
+impl Positions {
+    /// No partitions yet; `backoff` is what each one's failures are answered with.
+    pub(super) fn new(backoff: Backoff) -> Self {
+        Self { partitions: BTreeMap::new(), stamps: 0, backoff, moved: Vec::new() }
+    }
+
+    pub(super) fn get(&self, partition: &TopicPartition) -> Option<&Assigned> {
+        self.partitions.get(partition)
+    }
+
+    pub(super) fn get_mut(&mut self, partition: &TopicPartition) -> Option<&mut Assigned> {
+        self.partitions.get_mut(partition)
+    }
+
+    /// The partition, unless the stamp tells that the question is stale.
+    pub(super) fn current(&mut self, partition: &TopicPartition, stamp: u64) -> Option<&mut Assigned> {
+        self.partitions.get_mut(partition).filter(|assigned| assigned.stamp == stamp)
+    }
+
+    /// Adds a partition, unless it is there.
+    pub(super) fn add(&mut self, partition: TopicPartition, place: Place) {
+        let stamp = self.next_stamp();
+        let backoff = self.backoff.clone();
+        self.partitions.entry(partition).or_insert_with(|| Assigned {
+            stamp,
+            place,
+            asked: false,
+            fetch_offset: 0,
+            queue: Queue::default(),
+            released: None,
+            committed: None,
+            is_paused: false,
+            is_frozen: false,
+            is_full: false,
+            leader: None,
+            topic_id: Uuid::ZERO,
+            retry_at: None,
+            backoff,
+        });
+    }
+
+    /// Goes on at `place`, wherever it stands. False if the partition is not assigned.
+    pub(super) fn start_over(&mut self, partition: &TopicPartition, place: Place) -> bool {
+        let stamp = self.next_stamp();
+        let Some(assigned) = self.partitions.get_mut(partition) else { return false };
+        assigned.stamp = stamp;
+        assigned.asked = false;
+        assigned.recovered();
+        assigned.queue.clear();
+        assigned.place = place;
+        assigned.released = None;
+        if let Place::At(position) = place {
+            assigned.arrive(position);
+        }
+        true
+    }
+
+    /// Drops what was fetched and goes on where the position stands, after a wait.
+    pub(super) fn refetch(&mut self, partition: &TopicPartition, now: Instant, random: &mut fastrand::Rng) {
+        let stamp = self.next_stamp();
+        let Some(assigned) = self.partitions.get_mut(partition) else { return };
+        assigned.stamp = stamp;
+        assigned.queue.clear();
+        if let Place::At(position) = assigned.place {
+            assigned.fetch_offset = position.offset;
+        }
+        assigned.failed(now, random);
+    }
+
+    /// The position of a partition moved on at hand-out.
+    pub(super) fn advance(&mut self, partition: &TopicPartition, to: Position) {
+        if let Some(assigned) = self.partitions.get_mut(partition) {
+            assigned.place = Place::At(to);
+            if self.moved.last() != Some(partition) {
+                self.moved.push(partition.clone());
+            }
+        }
+    }
+
+    /// What was handed out until now is done with: it may be committed.
+    pub(super) fn release(&mut self) {
+        for partition in self.moved.drain(..) {
+            if let Some(assigned) = self.partitions.get_mut(&partition)
+                && let Place::At(position) = assigned.place
+            {
+                assigned.released = Some(position);
+            }
+        }
+    }
+
+    /// No partition is assigned any more.
+    pub(super) fn clear(&mut self) {
+        self.partitions.clear();
+        self.moved.clear();
+    }
+
+    /// Hands out nothing more, until the partitions are revoked.
+    pub(super) fn freeze(&mut self) {
+        for assigned in self.partitions.values_mut() {
+            assigned.is_frozen = true;
+        }
+    }
+
+    /// Follows the leaders of newer metadata.
+    pub(super) fn on_metadata(&mut self, metadata: &Metadata) -> Changes {
+        let mut changes = Changes::default();
+        for (partition, assigned) in &mut self.partitions {
+            let topic = metadata.topics.get(&*partition.topic);
+            let id = topic.map_or(Uuid::ZERO, |topic| topic.id);
+            if !id.is_zero() {
+                if !assigned.topic_id.is_zero() && assigned.topic_id != id {
+                    changes.recreated.push(partition.clone());
+                }
+                assigned.topic_id = id;
+            }
+            let known = metadata.partition(&partition.topic, partition.partition);
+            let leader = known.and_then(|known| Some(Leader { broker: known.leader?, epoch: known.leader_epoch }));
+            if assigned.leader != leader {
+                assigned.leader = leader;
+                // With a new leader there is no reason to wait (edge 49).
+                assigned.recovered();
+                changes.leaders = true;
+            }
+        }
+        changes
+    }
+
+    /// The look-ups that are due; they count as in flight from now on.
+    pub(super) fn look_ups(&mut self, now: Instant) -> LookUps {
+        let mut due = LookUps::default();
+        for (partition, assigned) in &mut self.partitions {
+            if assigned.asked || assigned.retry_at.is_some_and(|at| at > now) {
+                continue;
+            }
+            match (assigned.place, assigned.leader) {
+                (Place::Committed, _) => {
+                    assigned.asked = true;
+                    due.committed.push((partition.clone(), assigned.stamp));
+                }
+                (Place::Asking(timestamp), Some(leader)) => {
+                    assigned.asked = true;
+                    due.offsets.entry(leader.broker).or_default().push(OffsetQuery {
+                        partition: partition.clone(),
+                        stamp: assigned.stamp,
+                        timestamp,
+                        leader_epoch: leader.epoch,
+                    });
+                }
+                (Place::Nowhere, _) => due.nowhere.push(partition.clone()),
+                _ => {}
+            }
+        }
+        due
+    }
+
+    /// When the next look-up is due, of those that wait for their backoff.
+    pub(super) fn next_look_up(&self) -> Option<Instant> {
+        let waits = |assigned: &&Assigned| !assigned.asked && !matches!(assigned.place, Place::At(_));
+        self.partitions.values().filter(waits).filter_map(|assigned| assigned.retry_at).min()
+    }
+
+    /// Whether some partition has no leader to ask.
+    pub(super) fn lacks_leader(&self) -> bool {
+        self.partitions.values().any(|assigned| assigned.leader.is_none())
+    }
+
+    /// The brokers that lead a partition.
+    pub(super) fn leaders(&self) -> std::collections::BTreeSet<i32> {
+        self.partitions.values().filter_map(|assigned| Some(assigned.leader?.broker)).collect()
+    }
+
+    /// The topics of all partitions.
+    pub(super) fn topics(&self) -> impl Iterator<Item = Str> + '_ {
+        let mut last: Option<&str> = None;
+        self.partitions.keys().filter_map(move |partition| {
+            let new = last != Some(&*partition.topic);
+            last = Some(&partition.topic);
+            new.then(|| Str::from(&*partition.topic))
+        })
+    }
+
+    /// A stamp that was never used.
+    fn next_stamp(&mut self) -> u64 {
+        self.stamps += 1;
+        self.stamps
+    }
+}
+
+impl Assigned {
+    /// The position became known, or was chosen: nothing was handed out since.
+    pub(super) fn arrive(&mut self, position: Position) {
+        self.place = Place::At(position);
+        self.asked = false;
+        self.fetch_offset = position.offset;
+        self.released = Some(position);
+    }
+
+    /// The position, if it is known.
+    pub(super) fn position(&self) -> Option<Position> {
+        match self.place {
+            Place::At(position) => Some(position),
+            _ => None,
+        }
+    }
+
+    /// A look-up or a fetch failed: the next waits.
+    pub(super) fn failed(&mut self, now: Instant, random: &mut fastrand::Rng) {
+        self.asked = false;
+        self.retry_at = now.checked_add(self.backoff.next(random));
+    }
+
+    /// It works again.
+    pub(super) fn recovered(&mut self) {
+        self.backoff.reset();
+        self.retry_at = None;
+    }
+}
+
+#[cfg(test)]
+#[path = "position_tests.rs"]
+mod tests;

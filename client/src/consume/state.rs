@@ -1,0 +1,348 @@
+//! All that a consumer knows, behind one lock held for moments.
+//!
+//! What reaches it from callers is here; what brokers answer is in [`arrive`](super::arrive), what the group does in
+//! [`rebalance`](super::rebalance).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ottla_wire::Str;
+use ottla_wire::messages::LeaveGroupRequest;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::buffer::Turns;
+use super::commit::{self, Commits, Which};
+use super::decode::{Item, Read};
+use super::fetch::Limits;
+use super::position::{EARLIEST, LATEST, Place, Position, Positions};
+use super::records::Part;
+use crate::TopicPartition;
+use crate::config::{ConsumerConfig, OffsetReset};
+use crate::connection::Backoff;
+use crate::error::{Error, Kind};
+use crate::group::Identity;
+use crate::group::classic::{Classic, Settings};
+use crate::group::offsets::Offsets;
+
+/// How the partitions were chosen.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Mode {
+    Assigned,
+    Nothing,
+    Subscribed,
+}
+
+/// What an error for a poll is about. There is one for each at most: a later one replaces it.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Subject {
+    Coordinator,
+    Fetch(i32),
+    Partition(TopicPartition),
+    Topic(Str),
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(super) positions: Positions,
+    pub(super) turns: Turns,
+    pub(super) commits: Commits,
+    pub(super) group: Option<Classic>,
+    mode: Mode,
+    pub(super) faults: BTreeMap<Subject, Error>,
+    pub(super) random: fastrand::Rng,
+    pub(super) limits: Arc<Limits>,
+    pub(super) reset: OffsetReset,
+    pub(super) is_closed: bool,
+    /// The loops that fetch, by broker, and how to wake each.
+    pub(super) fetchers: BTreeMap<i32, Arc<Notify>>,
+}
+
+/// What a poll found as it began.
+#[derive(Debug, Default)]
+pub(super) struct PollBegan {
+    /// To be committed now, as whom.
+    pub(super) commit: Option<(Identity, Offsets)>,
+    /// The group waited for this poll.
+    pub(super) wakes_group: bool,
+}
+
+/// An item on its way to a caller.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) partition: TopicPartition,
+    stamp: u64,
+    pub(super) position: Position,
+    pub(super) item: Item,
+}
+
+/// What remains to be done for partitions that were given up.
+#[derive(Debug, Default)]
+pub(super) struct Farewell {
+    pub(super) commit: Option<(Identity, Offsets)>,
+    pub(super) leave: Option<LeaveGroupRequest>,
+}
+
+impl State {
+    pub(super) fn new(config: &ConsumerConfig, random: fastrand::Rng, now: Instant) -> Self {
+        let backoff = Backoff::new(config.client.retry_backoff, config.client.retry_backoff_max);
+        let interval = config.enable_auto_commit.then_some(config.auto_commit_interval);
+        Self {
+            positions: Positions::new(backoff),
+            turns: Turns::default(),
+            commits: Commits::new(interval, now),
+            group: config.group_id().map(|group| Classic::new(Settings::of(config, group), now)),
+            mode: Mode::Nothing,
+            faults: BTreeMap::new(),
+            random,
+            limits: Arc::new(Limits::of(config)),
+            reset: config.auto_offset_reset,
+            is_closed: false,
+            fetchers: BTreeMap::new(),
+        }
+    }
+
+    /// Refuses what comes after `close`.
+    pub(super) fn check_open(&self) -> Result<(), Error> {
+        if self.is_closed { Err(Error::closed("consumer")) } else { Ok(()) }
+    }
+
+    /// Reads these topics as a member of the group.
+    pub(super) fn subscribe(&mut self, topics: BTreeSet<Arc<str>>, now: Instant) -> Result<(), Error> {
+        self.check_open()?;
+        if self.mode == Mode::Assigned {
+            return Err(Error::new(Kind::State, "subscribe: partitions are assigned; `unsubscribe` first"));
+        }
+        let Some(group) = &mut self.group else {
+            return Err(Error::new(Kind::Config, "subscribe: the setting `group.id` is missing"));
+        };
+        group.subscribe(topics, now);
+        // What was wrong with topics that are not wanted any more is of no interest (edge 66).
+        let topics = group.topics();
+        self.faults.retain(|subject, _| match subject {
+            Subject::Topic(topic) => topics.contains(&**topic),
+            _ => true,
+        });
+        self.mode = Mode::Subscribed;
+        Ok(())
+    }
+
+    /// Reads these partitions, whatever others do. Those that it reads already go on where they are.
+    pub(super) fn assign(&mut self, partitions: BTreeSet<TopicPartition>, now: Instant) -> Result<Farewell, Error> {
+        self.check_open()?;
+        if self.mode == Mode::Subscribed {
+            return Err(Error::new(Kind::State, "assign: topics are subscribed to; `unsubscribe` first"));
+        }
+        let gone: Vec<_> =
+            self.positions.partitions.keys().filter(|known| !partitions.contains(*known)).cloned().collect();
+        let mut farewell = Farewell::default();
+        if !gone.is_empty() && self.commits.is_automatic() {
+            // Assigning anew is as much as polling: what was handed out is done with.
+            self.release();
+            farewell.commit = self.to_commit(Which::Released, now);
+        }
+        for partition in gone {
+            self.positions.partitions.remove(&partition);
+            self.turns.remove(&partition);
+            self.faults.remove(&Subject::Partition(partition));
+        }
+        self.mode = if partitions.is_empty() { Mode::Nothing } else { Mode::Assigned };
+        let place = self.first_place();
+        for partition in partitions {
+            self.positions.add(partition, place);
+        }
+        Ok(farewell)
+    }
+
+    /// Reads nothing any more.
+    pub(super) fn unsubscribe(&mut self, now: Instant) -> Result<Farewell, Error> {
+        self.check_open()?;
+        Ok(self.part("unsubscribed", now))
+    }
+
+    /// Ends for good. What is left to do: commit what was `handed_out`, or, if nobody said that this is done with,
+    /// what was released, and leave.
+    pub(super) fn close(&mut self, handed_out: bool, now: Instant) -> Farewell {
+        if handed_out {
+            self.release();
+        }
+        let farewell = self.part("the consumer was closed", now);
+        self.is_closed = true;
+        farewell
+    }
+
+    fn part(&mut self, reason: &'static str, now: Instant) -> Farewell {
+        let commit = if self.commits.is_automatic() { self.to_commit(Which::Released, now) } else { None };
+        let leave = self.group.as_mut().and_then(|group| group.unsubscribe(reason));
+        self.give_up();
+        self.faults.clear();
+        self.mode = Mode::Nothing;
+        Farewell { commit, leave }
+    }
+
+    /// The topics whose metadata is needed.
+    pub(super) fn topics(&self) -> BTreeSet<Str> {
+        let mut topics: BTreeSet<Str> = self.positions.topics().collect();
+        if let Some(group) = &self.group {
+            topics.extend(group.topics().iter().chain(group.group_topics()).map(|topic| Str::from(&**topic)));
+        }
+        topics
+    }
+
+    /// A poll begins: what was handed out before it is done with.
+    pub(super) fn poll_began(&mut self, now: Instant) -> Result<PollBegan, Error> {
+        self.check_open()?;
+        if self.mode == Mode::Nothing {
+            return Err(Error::new(Kind::State, "poll: nothing is subscribed to, and no partition is assigned"));
+        }
+        let mut began = PollBegan::default();
+        self.release();
+        if self.mode == Mode::Subscribed
+            && let Some(group) = &mut self.group
+        {
+            began.wakes_group = group.poll_began();
+            self.freeze_for_rebalance();
+        }
+        if let Ok(identity) = self.committer()
+            && let Some(offsets) = self.commits.due(&self.positions, now)
+        {
+            began.commit = Some((identity, offsets));
+        }
+        Ok(began)
+    }
+
+    pub(super) fn poll_ended(&mut self, now: Instant) {
+        if self.mode == Mode::Subscribed
+            && let Some(group) = &mut self.group
+        {
+            group.poll_ended(now);
+        }
+    }
+
+    /// What a poll has to say before it hands out anything.
+    pub(super) fn next_fault(&mut self) -> Option<Error> {
+        if let Some(failure) = self.group.as_mut().and_then(Classic::failure) {
+            return Some(failure);
+        }
+        self.faults.pop_first().map(|(_, fault)| fault)
+    }
+
+    /// Takes out the next item to hand out. [`settle`](Self::settle) puts back what is left of it.
+    pub(super) fn take(&mut self) -> Option<Taken> {
+        for _ in 0..self.turns.len() {
+            let partition = self.turns.front()?;
+            let Some(assigned) = self.positions.partitions.get_mut(partition) else {
+                self.turns.finish(None);
+                continue;
+            };
+            if assigned.is_paused || assigned.is_frozen {
+                self.turns.rotate();
+                continue;
+            }
+            let (Some(item), Some(position)) = (assigned.queue.pop(), assigned.position()) else {
+                self.turns.finish(Some(&mut assigned.queue));
+                continue;
+            };
+            return Some(Taken { partition: partition.clone(), stamp: assigned.stamp, position, item });
+        }
+        None
+    }
+
+    /// Moves the position past what was read, puts back the rest, and says what to hand out. With `is_full` the poll
+    /// takes no more: another partition is first next time.
+    pub(super) fn settle(&mut self, taken: (TopicPartition, u64), read: Read, is_full: bool, now: Instant) -> Settled {
+        let (partition, stamp) = taken;
+        let Some(assigned) = self.positions.current(&partition, stamp) else { return Settled::default() };
+        let mut settled = Settled { part: read.part, fault: read.flaw, has_room: None };
+        if let Some(rest) = read.rest {
+            assigned.queue.unpop(rest);
+        }
+        if assigned.is_full && assigned.queue.bytes() <= self.limits.partition_bytes {
+            assigned.is_full = false;
+            settled.has_room = assigned.leader.and_then(|leader| self.fetchers.get(&leader.broker)).cloned();
+        }
+        if assigned.position() != Some(read.position) {
+            self.positions.advance(&partition, read.position);
+        }
+        self.commits.outstanding |= settled.part.is_some();
+        if settled.fault.is_some() {
+            self.positions.refetch(&partition, now, &mut self.random);
+        }
+        if is_full {
+            self.turns.rotate();
+        }
+        settled
+    }
+
+    /// The positions to commit, and as whom; none if there is nothing, or nobody to do so.
+    pub(super) fn to_commit(&self, which: Which, now: Instant) -> Option<(Identity, Offsets)> {
+        let offsets = commit::offsets(&self.positions, which, now);
+        if offsets.is_empty() {
+            return None;
+        }
+        Some((self.committer().ok()?, offsets))
+    }
+
+    /// As whom to commit.
+    pub(super) fn committer(&self) -> Result<Identity, Error> {
+        match (&self.group, self.mode) {
+            (None, _) => Err(Error::new(Kind::Config, "commit: the setting `group.id` is missing")),
+            (Some(group), Mode::Subscribed) => group.committer(),
+            (Some(_), _) => Ok(Identity::NOBODY),
+        }
+    }
+
+    /// The place of a partition that nothing is known of yet.
+    pub(super) fn first_place(&self) -> Place {
+        if self.group.is_some() {
+            return Place::Committed;
+        }
+        self.reset_timestamp().map_or(Place::Nowhere, Place::Asking)
+    }
+
+    /// What to ask a leader for where there is no offset to start from; none if that is for the user to decide.
+    pub(super) fn reset_timestamp(&self) -> Option<i64> {
+        match self.reset {
+            OffsetReset::Earliest => Some(EARLIEST),
+            OffsetReset::Latest => Some(LATEST),
+            OffsetReset::None => None,
+        }
+    }
+
+    /// What was handed out until now is done with.
+    pub(super) fn release(&mut self) {
+        self.positions.release();
+        self.commits.outstanding = false;
+    }
+
+    /// Lets every loop that fetches look again.
+    pub(super) fn wake_fetchers(&self) {
+        for wake in self.fetchers.values() {
+            wake.notify_one();
+        }
+    }
+
+    /// No partition is this consumer's any more.
+    pub(super) fn give_up(&mut self) {
+        self.positions.clear();
+        self.turns.clear();
+        self.commits.outstanding = false;
+        self.faults.retain(|subject, _| !matches!(subject, Subject::Partition(_)));
+    }
+}
+
+/// What a caller gets out of one item.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    pub(super) part: Option<Part>,
+    pub(super) fault: Option<Error>,
+    /// The loop that waited for room.
+    pub(super) has_room: Option<Arc<Notify>>,
+}
+
+impl Taken {
+    /// Which item it was.
+    pub(super) fn key(&self) -> (TopicPartition, u64) {
+        (self.partition.clone(), self.stamp)
+    }
+}

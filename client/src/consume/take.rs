@@ -1,0 +1,50 @@
+//! What a poll hands out: items from the buffer, checked and decompressed on the caller's thread.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::Core;
+use super::decode;
+use super::records::Records;
+use super::state::{Settled, Subject};
+use crate::error::Error;
+
+impl Core {
+    /// Up to `max` records of what is there; none if nothing is.
+    ///
+    /// # Errors
+    /// What polls have to be told, each thing once. Records are not lost by it: they come with the next poll.
+    pub(super) fn take(self: &Arc<Self>, max: usize, now: Instant) -> Result<Records, Error> {
+        // One at a time: a partition's batches are handed out in their order.
+        let mut decompressor = self.decompressor.lock();
+        let mut records = Records::default();
+        if let Some(fault) = self.state.lock().next_fault() {
+            return Err(fault);
+        }
+        while records.len() < max {
+            let Some(taken) = self.state.lock().take() else { break };
+            let key = taken.key();
+            let left = max - records.len();
+            let check_crcs = self.config.check_crcs;
+            // Not under the state's lock: this is most of a consumer's work.
+            let read = decode::read(&taken.partition, taken.item, taken.position, left, check_crcs, &mut decompressor);
+            let is_full = read.part.as_ref().is_some_and(|part| part.count == left);
+            let Settled { part, fault, has_room } = self.state.lock().settle(key, read, is_full, now);
+            if let Some(part) = part {
+                records.push(part);
+            }
+            if let Some(waits) = has_room {
+                waits.notify_one();
+            }
+            let Some(fault) = fault else { continue };
+            if records.is_empty() {
+                return Err(fault);
+            }
+            // What was read before it is handed out first.
+            self.state.lock().faults.insert(Subject::Partition(taken.partition), fault);
+            break;
+        }
+        Ok(records)
+    }
+}

@@ -1,0 +1,283 @@
+//! What the coordinator's answers mean for a member.
+
+use ottla_wire::Code;
+use ottla_wire::messages::{JoinGroupResponse, SyncGroupResponse};
+use tokio::time::Instant;
+
+use super::{Change, Classic, Phase, Step, after};
+use crate::error::Error;
+use crate::group::Identity;
+use crate::group::protocol::{self, PROTOCOL_TYPE};
+
+/// What an answer brings: a request to send at once, a change of the assignment.
+pub(crate) type Reaction = (Option<Step>, Option<Change>);
+
+const NOTHING: Reaction = (None, None);
+
+impl Classic {
+    /// The answer to the JoinGroup of that number.
+    pub(crate) fn on_joined(
+        &mut self,
+        attempt: u64,
+        answer: Result<JoinGroupResponse, Error>,
+        now: Instant,
+        random: &mut fastrand::Rng,
+    ) -> Reaction {
+        if attempt != self.attempt || !matches!(self.phase, Phase::Joining) {
+            return NOTHING;
+        }
+        let response = match answer {
+            Ok(response) => response,
+            Err(error) => {
+                self.not_reached(error, now, random);
+                return NOTHING;
+            }
+        };
+        match response.error_code {
+            Code::None => self.joined(response, now),
+            // edge 52: the id comes first, so that a join whose answer is lost leaves no member behind.
+            Code::MemberIdRequired if self.identity.member_id.is_empty() => {
+                self.identity = Identity { generation: -1, member_id: response.member_id.unshared() };
+                self.unjoined("joins again with its member id");
+                NOTHING
+            }
+            // edge 54
+            Code::UnknownMemberId if !self.identity.member_id.is_empty() => {
+                self.reset(true);
+                self.unjoined("its member id was not known");
+                NOTHING
+            }
+            code => {
+                self.refused(code, "JoinGroup", now, random);
+                NOTHING
+            }
+        }
+    }
+
+    fn joined(&mut self, response: JoinGroupResponse, now: Instant) -> Reaction {
+        if response.protocol_type.as_deref().is_some_and(|protocol| protocol != PROTOCOL_TYPE) {
+            let error = self.error(Code::InconsistentGroupProtocol, "its members are no consumers");
+            self.fail(error, false);
+            return NOTHING;
+        }
+        let name = response.protocol_name.unwrap_or_default();
+        self.strategy = self.settings.strategies.iter().copied().find(|strategy| strategy.name() == &*name);
+        if self.strategy.is_none() {
+            let error =
+                self.protocol_error(format_args!("the coordinator chose `{name}`, which this member did not offer"));
+            self.fail(error, false);
+            return NOTHING;
+        }
+        self.identity = Identity { generation: response.generation_id, member_id: response.member_id.unshared() };
+        self.backoff.reset();
+        self.heartbeat_in_flight = false;
+        self.heartbeat_at = after(now, self.settings.heartbeat_interval);
+        self.assigned_by = None;
+        self.group_topics.clear();
+        tracing::info!(
+            group = %self.settings.group,
+            generation = self.identity.generation,
+            member = %self.identity.member_id,
+            "joined"
+        );
+        if *response.leader != *self.identity.member_id {
+            return (Some(self.sync(Vec::new())), None);
+        }
+        match protocol::members(response.members) {
+            Ok(members) => {
+                let topics = members.iter().flat_map(|member| &member.subscription.topics);
+                self.group_topics = topics.map(|topic| (&**topic).into()).collect();
+                self.phase = Phase::Assigning { members, skip: response.skip_assignment };
+            }
+            Err(error) => {
+                let error = error.within(format_args!("group {}", self.settings.group));
+                self.fail(error, false);
+            }
+        }
+        NOTHING
+    }
+
+    /// The answer to the SyncGroup of that number.
+    pub(crate) fn on_synced(
+        &mut self,
+        attempt: u64,
+        answer: Result<SyncGroupResponse, Error>,
+        now: Instant,
+        random: &mut fastrand::Rng,
+    ) -> Reaction {
+        if attempt != self.attempt || !matches!(self.phase, Phase::Syncing) {
+            return NOTHING;
+        }
+        let response = match answer {
+            Ok(response) => response,
+            Err(error) => {
+                self.not_reached(error, now, random);
+                return NOTHING;
+            }
+        };
+        match response.error_code {
+            Code::None => self.synced(response, now),
+            Code::RebalanceInProgress => {
+                self.unjoined("the group began another rebalance");
+                NOTHING
+            }
+            Code::UnknownMemberId => {
+                self.reset(true);
+                self.unjoined("its member id was not known");
+                NOTHING
+            }
+            // The member may still be known: only its generation is over.
+            Code::IllegalGeneration => {
+                self.reset(false);
+                self.unjoined("its generation was over");
+                NOTHING
+            }
+            code => {
+                self.refused(code, "SyncGroup", now, random);
+                NOTHING
+            }
+        }
+    }
+
+    fn synced(&mut self, response: SyncGroupResponse, now: Instant) -> Reaction {
+        let name = self.strategy.map(crate::config::AssignmentStrategy::name);
+        let is_consistent = response.protocol_type.as_deref().is_none_or(|protocol| protocol == PROTOCOL_TYPE)
+            && response.protocol_name.as_deref().is_none_or(|protocol| Some(protocol) == name);
+        if !is_consistent {
+            let error = self.error(Code::InconsistentGroupProtocol, "the assignment is of another protocol");
+            self.fail(error, false);
+            return NOTHING;
+        }
+        let partitions = match protocol::assigned(response.assignment) {
+            Ok(partitions) => partitions,
+            Err(error) => {
+                let error = error.within(format_args!("group {}", self.settings.group));
+                self.fail(error, false);
+                return NOTHING;
+            }
+        };
+        self.phase = Phase::Stable;
+        self.backoff.reset();
+        self.reason = "";
+        tracing::info!(group = %self.settings.group, partitions = partitions.len(), "assigned");
+        // What was subscribed to has changed meanwhile: nothing of this is read, the group assigns anew.
+        if self.joined != self.topics || partitions.iter().any(|partition| !self.topics.contains(&partition.topic)) {
+            self.rebalance("the subscription changed", now);
+            return NOTHING;
+        }
+        (None, Some(Change::Assigned(partitions)))
+    }
+
+    /// The answer to a heartbeat that was sent as `sender`.
+    pub(crate) fn on_heartbeat(&mut self, sender: &Identity, answer: Result<Code, Error>, now: Instant) -> Reaction {
+        if *sender != self.identity || !self.sends_heartbeats() {
+            // edge 53: what is said of an earlier generation is of no interest.
+            return NOTHING;
+        }
+        self.heartbeat_in_flight = false;
+        let soon = after(now, self.settings.retry_backoff);
+        match answer {
+            Ok(Code::None) => {}
+            Ok(Code::RebalanceInProgress) => self.rebalance("the group is rebalancing", now),
+            Ok(code @ (Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId)) => {
+                return self.expelled(code, "Heartbeat");
+            }
+            Ok(code) if code.retriable() => self.heartbeat_at = soon,
+            Ok(code) => {
+                let error = self.error(code, "Heartbeat");
+                self.fail(error, false);
+                return (None, Some(Change::Lost));
+            }
+            Err(error) if error.is_retriable() => {
+                tracing::debug!(group = %self.settings.group, %error, "a heartbeat failed");
+                self.heartbeat_at = soon;
+            }
+            Err(error) => {
+                self.fail(error, false);
+                return (None, Some(Change::Lost));
+            }
+        }
+        NOTHING
+    }
+
+    /// What came of the commit before partitions are given up.
+    pub(crate) fn on_released(
+        &mut self,
+        outcome: Result<(), Error>,
+        now: Instant,
+        random: &mut fastrand::Rng,
+    ) -> Reaction {
+        let Phase::Committing { until, .. } = self.phase else { return NOTHING };
+        if let Err(error) = outcome {
+            if error.is_retriable() && until.is_none_or(|until| now < until) {
+                self.retry_at = now.checked_add(self.backoff.next(random));
+                self.phase = Phase::Committing { until, in_flight: false };
+                return NOTHING;
+            }
+            tracing::warn!(group = %self.settings.group, %error, "what was read last could not be committed before the rebalance");
+        }
+        self.backoff.reset();
+        let reason = self.reason;
+        self.unjoined(reason);
+        (None, Some(Change::Revoked))
+    }
+
+    /// A commit was answered with this code.
+    pub(crate) fn on_commit(&mut self, sender: &Identity, code: Code, now: Instant) -> Reaction {
+        if *sender != self.identity {
+            return NOTHING;
+        }
+        match (code, &self.phase) {
+            (Code::RebalanceInProgress, _) => self.rebalance("a commit met a rebalance", now),
+            (
+                Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId,
+                Phase::Stable | Phase::Releasing { .. } | Phase::Committing { .. },
+            ) => return self.expelled(code, "OffsetCommit"),
+            _ => {}
+        }
+        NOTHING
+    }
+
+    /// The coordinator goes on without this member, or this generation of it.
+    fn expelled(&mut self, code: Code, api: &str) -> Reaction {
+        tracing::warn!(group = %self.settings.group, %code, api, "lost the partitions");
+        if code == Code::FencedInstanceId {
+            // edge 55: another has the name; joining again would take it back, and so on for ever.
+            let error = self.error(code, api);
+            self.fail(error, true);
+        } else {
+            self.reset(code != Code::IllegalGeneration);
+            self.unjoined("the coordinator went on without this member");
+        }
+        (None, Some(Change::Lost))
+    }
+
+    /// The coordinator did not take a request.
+    fn refused(&mut self, code: Code, api: &str, now: Instant, random: &mut fastrand::Rng) {
+        if code.retriable() || code == Code::RebalanceInProgress {
+            // edge 57: moved, still loading: the same again soon, perhaps elsewhere.
+            tracing::debug!(group = %self.settings.group, %code, api, "refused for now");
+            self.again(now, random);
+            return;
+        }
+        let error = self.error(code, api);
+        self.fail(error, code == Code::FencedInstanceId);
+    }
+
+    /// No answer to a join or sync: the coordinator may have moved.
+    fn not_reached(&mut self, error: Error, now: Instant, random: &mut fastrand::Rng) {
+        if error.is_retriable() {
+            tracing::debug!(group = %self.settings.group, %error, "the coordinator was not reached");
+            self.again(now, random);
+        } else {
+            self.fail(error, false);
+        }
+    }
+
+    fn again(&mut self, now: Instant, random: &mut fastrand::Rng) {
+        let wait = self.backoff.next(random);
+        let reason = self.reason;
+        self.unjoined(reason);
+        self.retry_at = now.checked_add(wait);
+    }
+}

@@ -1,0 +1,277 @@
+//! The task of a member: it alone speaks to the coordinator about membership.
+#![expect(clippy::disallowed_methods, reason = "driver: owns the clock and the task")]
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ottla_wire::messages::{JoinGroupResponse, LeaveGroupRequest, SyncGroupResponse};
+use ottla_wire::{Code, Request, Str};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::Identity;
+use super::classic::Step;
+use crate::cluster::{Cluster, Lane};
+use crate::connection::Versions;
+use crate::consume::{Core, GroupWork, PATIENCE, Questions, commit_before_rebalance, deadline, sleep_until};
+use crate::error::{Error, Kind};
+
+/// What a join may take beyond the time that the group waits for its members (edge 58).
+const JOIN_SLACK: Duration = Duration::from_secs(5);
+
+/// From this version on LeaveGroup names members in a list.
+const LEAVE_BY_LIST: i16 = 3;
+
+/// What came of a request.
+enum Reply {
+    Heartbeat(Identity, Result<Code, Error>),
+    Joined(u64, Result<JoinGroupResponse, Error>),
+    Left,
+    Released(Result<(), Error>),
+    Synced(u64, Result<SyncGroupResponse, Error>),
+}
+
+/// Keeps the membership of `group` until the consumer is closed.
+pub(crate) async fn run(core: Arc<Core>, group: Str) {
+    let mut views = core.cluster.watch();
+    let mut closed = core.closed.subscribe();
+    let mut requests: JoinSet<Reply> = JoinSet::new();
+    while !*closed.borrow_and_update() {
+        let metadata = views.borrow_and_update().metadata.clone();
+        loop {
+            let work = core.state.lock().group_work(Instant::now(), &metadata);
+            match work {
+                Some(GroupWork::Commit(identity, offsets)) => {
+                    let core = core.clone();
+                    requests
+                        .spawn(async move { Reply::Released(commit_before_rebalance(&core, identity, offsets).await) });
+                }
+                Some(GroupWork::Send(step)) => send(&core, &group, step, &mut requests),
+                None => break,
+            }
+        }
+        // Partitions may have come or gone.
+        core.work.notify_one();
+        let wake_at = core.state.lock().group_wake_at();
+        tokio::select! {
+            biased;
+            _ = closed.changed() => {}
+            reply = requests.join_next(), if !requests.is_empty() => if let Some(Ok(reply)) = reply {
+                on_reply(&core, &group, reply, &mut requests);
+            },
+            changed = views.changed() => if changed.is_err() { return },
+            () = core.membership.notified() => {}
+            () = sleep_until(wake_at) => {}
+        }
+    }
+}
+
+fn on_reply(core: &Arc<Core>, group: &Str, reply: Reply, requests: &mut JoinSet<Reply>) {
+    let now = Instant::now();
+    let mut state = core.state.lock();
+    let step = match reply {
+        Reply::Heartbeat(sender, answer) => {
+            state.on_heartbeat(&sender, answer, now);
+            None
+        }
+        Reply::Joined(attempt, answer) => state.on_joined(attempt, answer, now),
+        Reply::Left => None,
+        Reply::Released(outcome) => {
+            state.on_released(outcome, now);
+            None
+        }
+        Reply::Synced(attempt, answer) => {
+            state.on_synced(attempt, answer, now);
+            None
+        }
+    };
+    if state.wakes_polls() {
+        core.ready.notify_waiters();
+    }
+    drop(state);
+    if let Some(step) = step {
+        send(core, group, step, requests);
+    }
+}
+
+fn send(core: &Arc<Core>, group: &Str, step: Step, requests: &mut JoinSet<Reply>) {
+    let (core, group) = (core.clone(), group.clone());
+    let interval = core.config.heartbeat_interval;
+    let timeout = core.config.client.request_timeout;
+    let patient = timeout.max(core.config.max_poll_interval.saturating_add(JOIN_SLACK));
+    match step {
+        Step::Heartbeat(request) => {
+            let sender = Identity { generation: request.generation_id, member_id: request.member_id.clone() };
+            requests.spawn(async move {
+                let answer =
+                    tell(&core, &group, request, timeout, Questions::after(PATIENCE), |response| response.error_code)
+                        .await;
+                Reply::Heartbeat(sender, answer.map(|response| response.error_code))
+            });
+        }
+        // The coordinator answers these once the other members have come: it is asked after less impatiently.
+        Step::Join(request, attempt) => {
+            requests.spawn(async move {
+                let answer =
+                    tell(&core, &group, request, patient, Questions::every(interval), |response| response.error_code);
+                Reply::Joined(attempt, answer.await)
+            });
+        }
+        Step::Sync(request, attempt) => {
+            requests.spawn(async move {
+                let answer =
+                    tell(&core, &group, request, patient, Questions::every(interval), |response| response.error_code);
+                Reply::Synced(attempt, answer.await)
+            });
+        }
+        Step::Leave(Some(request)) => {
+            requests.spawn(async move {
+                if let Err(error) = leave(&core.cluster, &group, request, timeout).await {
+                    tracing::debug!(%group, %error, "leaving was not answered");
+                }
+                Reply::Left
+            });
+        }
+        Step::Commit | Step::Leave(None) => {}
+    }
+}
+
+/// Sends what is for the coordinator alone, on the connection that is for such.
+async fn tell<R: Request + Send + 'static>(
+    core: &Core,
+    group: &Str,
+    request: R,
+    timeout: Duration,
+    questions: Questions,
+    code: impl Fn(&R::Response) -> Code,
+) -> Result<R::Response, Error>
+where
+    R::Response: Send,
+{
+    let make = move |versions: &Versions| Ok((request, versions.choose::<R>()?));
+    let until = deadline(timeout);
+    let asked = ask_coordinator::<R>(&core.cluster, group, Lane::Group, make, timeout, questions, until);
+    let (response, _, broker) = asked.await?;
+    if code(&response).refreshes_metadata() {
+        core.cluster.forget_coordinator(group, broker);
+    }
+    Ok(response)
+}
+
+/// Takes leave of the coordinator.
+pub(crate) async fn leave(
+    cluster: &Arc<Cluster>,
+    group: &str,
+    request: LeaveGroupRequest,
+    timeout: Duration,
+) -> Result<(), Error> {
+    let make = move |versions: &Versions| {
+        let version = versions.choose::<LeaveGroupRequest>()?;
+        Ok((in_version(request, version), version))
+    };
+    // Not on the connection that a join may still be waiting on.
+    let asked = ask_coordinator::<LeaveGroupRequest>(
+        cluster,
+        group,
+        Lane::Main,
+        make,
+        timeout,
+        Questions::after(PATIENCE),
+        deadline(timeout),
+    );
+    let (response, ..) = asked.await?;
+    let codes = std::iter::once(response.error_code).chain(response.members.iter().map(|member| member.error_code));
+    match codes.into_iter().find(|code| !code.is_none() && *code != Code::UnknownMemberId) {
+        Some(code) => Err(Error::broker(code, format!("leave group {group}"))),
+        None => Ok(()),
+    }
+}
+
+fn in_version(mut request: LeaveGroupRequest, version: i16) -> LeaveGroupRequest {
+    if version < LEAVE_BY_LIST
+        && let Some(member) = request.members.pop()
+    {
+        request.member_id = member.member_id;
+    }
+    request
+}
+
+/// Asks the coordinator of `group`. As long as it is silent, others are asked `questions`: who coordinates the group? Once
+/// another does, the request is given up, with its connection if that is for membership alone.
+///
+/// Returns the answer, its version, and who gave it. A coordinator that cannot be reached is forgotten.
+pub(crate) async fn ask_coordinator<R: Request + Send + 'static>(
+    cluster: &Arc<Cluster>,
+    group: &str,
+    lane: Lane,
+    make: impl FnOnce(&Versions) -> Result<(R, i16), Error> + Send + 'static,
+    timeout: Duration,
+    mut questions: Questions,
+    until: Instant,
+) -> Result<(R::Response, i16, i32), Error>
+where
+    R::Response: Send,
+{
+    let broker = cluster.coordinator(group, until).await?;
+    let mut answer = pin!(cluster.call::<R>(broker, lane, make, timeout));
+    loop {
+        let question = async {
+            tokio::time::sleep_until(questions.next).await;
+            cluster.coordinator_after(group, broker).await
+        };
+        let found = match first(answer.as_mut(), question).await {
+            First::Answer(Ok((response, version))) => return Ok((response, version, broker)),
+            First::Answer(Err(error)) => {
+                cluster.forget_coordinator(group, broker);
+                return Err(error.within(format_args!("coordinator of group {group}")));
+            }
+            First::Other(found) => found,
+        };
+        questions.asked();
+        if let Ok(other) = found
+            && other != broker
+        {
+            let silent = Error::new(
+                Kind::Connection,
+                format!("broker {broker} is silent, and broker {other} coordinates group {group} now"),
+            );
+            if lane == Lane::Group
+                && let Ok(link) = cluster.link(broker, lane)
+            {
+                link.abandon(silent.clone());
+            }
+            return Err(silent);
+        }
+    }
+}
+
+enum First<A, B> {
+    Answer(A),
+    Other(B),
+}
+
+async fn first<A, B>(answer: impl Future<Output = A>, other: impl Future<Output = B>) -> First<A, B> {
+    tokio::select! {
+        biased;
+        answer = answer => First::Answer(answer),
+        other = other => First::Other(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_wire::messages::leave_group_request::MemberIdentity;
+
+    use super::*;
+
+    #[test]
+    fn an_old_broker_is_told_of_one_member_that_leaves() {
+        let member = MemberIdentity { member_id: "m".into(), ..MemberIdentity::default() };
+        let request = LeaveGroupRequest { members: vec![member], ..LeaveGroupRequest::default() };
+        assert_eq!(in_version(request.clone(), 3), request);
+        let old = in_version(request, 2);
+        assert_eq!((&*old.member_id, old.members.len()), ("m", 0));
+    }
+}
