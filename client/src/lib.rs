@@ -14,8 +14,8 @@ mod record;
 mod runtime;
 
 pub use admin::{
-    Admin, CommittedOffset, CreatedTopic, GroupDescription, GroupListing, GroupListings, GroupState, GroupType,
-    MemberDescription, NewTopic, OffsetSpec, PartitionDescription, TopicDescription, TopicListing,
+    Admin, CreatedTopic, GroupDescription, GroupListing, GroupListings, GroupState, GroupType, MemberDescription,
+    NewTopic, OffsetSpec, PartitionDescription, TopicDescription, TopicListing,
 };
 pub use config::{AdminBuilder, ConsumerBuilder, ProducerBuilder};
 pub use consume::{

@@ -21,7 +21,7 @@ mod offsets;
 mod topics;
 
 pub use groups::{GroupDescription, GroupListing, GroupListings, GroupState, GroupType, MemberDescription};
-pub use offsets::{CommittedOffset, OffsetSpec};
+pub use offsets::OffsetSpec;
 pub use topics::{CreatedTopic, NewTopic, PartitionDescription, TopicDescription, TopicListing};
 
 use crate::cluster::Cluster;

@@ -5,22 +5,19 @@ use std::sync::Arc;
 
 use ottla_wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use ottla_wire::messages::offset_fetch_request::OffsetFetchRequestGroup;
-use ottla_wire::messages::{
-    ListOffsetsRequest, ListOffsetsResponse, MetadataResponse, OffsetFetchRequest, OffsetFetchResponse,
-};
+use ottla_wire::messages::{ListOffsetsRequest, ListOffsetsResponse, MetadataResponse, OffsetFetchRequest};
 use ottla_wire::{Code, Request, Str};
 
 use super::Admin;
 use super::call::{Answer, Call, refused, together};
 use super::topics::metadata;
+use crate::consume::OffsetAndMetadata;
 use crate::error::{Error, Kind};
+use crate::group::offsets::{LAST_FETCH_BY_NAME, fetched};
 use crate::record::TopicPartition;
 
-/// The last version of OffsetFetch that names topics; the next knows them by their ids alone.
-const BY_NAME: i16 = 9;
-
 /// From this version on OffsetFetch asks for several groups.
-const BATCHED: i16 = 8;
+const BY_GROUP: i16 = 8;
 
 /// Which offset of a partition is wanted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,18 +29,6 @@ pub enum OffsetSpec {
     Latest,
 }
 
-/// What a group has committed for one partition.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct CommittedOffset {
-    /// The offset of the record to go on with.
-    pub offset: i64,
-    /// The epoch of the leader that the record before it came from. None if it was not committed with one.
-    pub leader_epoch: Option<i32>,
-    /// The text committed with it; mostly empty.
-    pub metadata: String,
-}
-
 impl Admin {
     /// What a group has committed, partition by partition; nothing for a group that does not exist.
     ///
@@ -52,7 +37,7 @@ impl Admin {
     pub async fn list_group_offsets(
         &self,
         group: impl Into<String>,
-    ) -> Result<BTreeMap<TopicPartition, Result<CommittedOffset, Error>>, Error> {
+    ) -> Result<BTreeMap<TopicPartition, Result<OffsetAndMetadata, Error>>, Error> {
         let group = group.into();
         let work =
             |call: Call| async move { call.settle_one(|| committed(call.clone(), group.clone())).await };
@@ -82,83 +67,30 @@ impl Admin {
 async fn committed(
     call: Call,
     group: String,
-) -> Result<BTreeMap<TopicPartition, Result<CommittedOffset, Error>>, Error> {
+) -> Result<BTreeMap<TopicPartition, Result<OffsetAndMetadata, Error>>, Error> {
     let coordinator = call.coordinator(&group).await?;
     let name = Str::from(&group);
     let make = move |version| {
         // No topics: all of them.
-        Ok(if version < BATCHED {
+        Ok(if version < BY_GROUP {
             OffsetFetchRequest { group_id: name, topics: None, ..OffsetFetchRequest::default() }
         } else {
             let group = OffsetFetchRequestGroup { group_id: name, topics: None, ..OffsetFetchRequestGroup::default() };
             OffsetFetchRequest { groups: vec![group], ..OffsetFetchRequest::default() }
         })
     };
-    let (response, _) = call.ask::<OffsetFetchRequest>(coordinator, BY_NAME, make).await?;
-    let context = || format!("offsets of group {group}");
-    let mut offsets = BTreeMap::new();
-    for row in rows(&response) {
-        match row {
-            Row::Group(Code::None) => {}
-            Row::Group(code) => {
-                call.forget_moved(code, &group, coordinator);
-                return Err(refused(code, None, context()));
-            }
-            Row::Partition { topic, partition, offset, leader_epoch, metadata, code } => {
-                let of = TopicPartition::new(topic.as_str(), partition);
-                let result = match code {
-                    // Asked for, and never committed.
-                    Code::None if offset < 0 => continue,
-                    Code::None => Ok(CommittedOffset {
-                        offset,
-                        leader_epoch: Some(leader_epoch).filter(|epoch| *epoch >= 0),
-                        metadata: metadata.map_or_else(String::new, ToString::to_string),
-                    }),
-                    code => Err(refused(code, None, format!("{} at {of}", context()))),
-                };
-                offsets.insert(of, result);
-            }
-        }
-    }
-    Ok(offsets)
-}
-
-/// One line of an answer, in whichever shape its version has.
-enum Row<'a> {
-    Group(Code),
-    Partition {
-        topic: &'a Str,
-        partition: i32,
-        offset: i64,
-        leader_epoch: i32,
-        metadata: Option<&'a Str>,
-        code: Code,
-    },
-}
-
-fn rows(response: &OffsetFetchResponse) -> impl Iterator<Item = Row<'_>> {
-    let old = response.topics.iter().flat_map(|topic| {
-        topic.partitions.iter().map(|answer| Row::Partition {
-            topic: &topic.name,
-            partition: answer.partition_index,
-            offset: answer.committed_offset,
-            leader_epoch: answer.committed_leader_epoch,
-            metadata: answer.metadata.as_ref(),
-            code: answer.error_code,
-        })
+    let (response, version) = call.ask(coordinator, LAST_FETCH_BY_NAME, make).await?;
+    let fetched = fetched(response, version).map_err(|code| {
+        call.forget_moved(code, &group, coordinator);
+        refused(code, None, format!("offsets of group {group}"))
+    })?;
+    let offsets = fetched.into_iter().filter_map(|(of, offset)| {
+        let context = || format!("offset of group {group} for {of}");
+        // An offset that is not there says nothing.
+        let offset = offset.map_err(|code| refused(code, None, context())).transpose()?;
+        Some((of, offset))
     });
-    let new = response.groups.iter().flat_map(|group| &group.topics).flat_map(|topic| {
-        topic.partitions.iter().map(|answer| Row::Partition {
-            topic: &topic.name,
-            partition: answer.partition_index,
-            offset: answer.committed_offset,
-            leader_epoch: answer.committed_leader_epoch,
-            metadata: answer.metadata.as_ref(),
-            code: answer.error_code,
-        })
-    });
-    let groups = response.groups.iter().map(|group| Row::Group(group.error_code));
-    std::iter::once(Row::Group(response.error_code)).chain(groups).chain(old).chain(new)
+    Ok(offsets.collect())
 }
 
 /// One attempt: the leaders are looked up, then each is asked for its partitions.
