@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use ottla_wire::compression::Decompressor;
+use ottla_wire::compression::{Compression, Compressor, Decompressor};
 use ottla_wire::records::{BatchHeader, BodyCrc, BodyEncoder, batches};
 
 /// What a batch holds before it is closed: the default `batch.size`.
@@ -101,5 +101,60 @@ fn crc(c: &mut Criterion) {
     c.bench_function("header", |b| b.iter(|| black_box(BatchHeader::default()).encode(black_box(&sum))));
 }
 
-criterion_group!(benches, encode, decode, crc);
+/// A body of 128 KiB of records of about `size` bytes that look like JSON: ids that do not repeat, words that do.
+fn json(size: usize) -> Vec<u8> {
+    let words = ["order", "tea", "milk", "castle", "trial", "letter", "clerk", "insect", "paid", "sent"];
+    let mut state = 1u64;
+    let mut random = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    let mut body = Vec::new();
+    let mut encoder = BodyEncoder::new(1_700_000_000_000);
+    while body.len() < BATCH {
+        let mut value = format!(
+            "{{\"id\":\"{:08x}{:08x}\",\"user\":{},\"text\":\"",
+            random(1 << 31),
+            random(1 << 31),
+            random(100_000)
+        );
+        while value.len() < size - 2 {
+            let most = random(words.len() as u64) + 1;
+            value += words[random(most) as usize];
+            value.push(' ');
+        }
+        value += "\"}";
+        let timestamp = encoder.base_timestamp() + i64::from(encoder.count() / 10);
+        let pushed = encoder.push(&mut body, timestamp, Some(b"user-7"), Some(value.as_bytes()), [].into_iter());
+        pushed.expect("a batch of 128 KiB has room");
+    }
+    body
+}
+
+/// Each codec at its default level, by uncompressed byte, with the context kept: a body of 128 KiB.
+fn codecs(c: &mut Criterion) {
+    for size in [100, 1_024] {
+        let body = json(size);
+        for codec in [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
+            let mut group = c.benchmark_group(format!("{} {size}B", codec.name()));
+            group.throughput(Throughput::Bytes(body.len() as u64));
+            let mut compressor = Compressor::new(codec, None).expect("every codec has a default level");
+            let mut out = Vec::new();
+            group.bench_function("compress", |b| {
+                b.iter(|| {
+                    out.clear();
+                    compressor.compress(black_box(&body), &mut out).expect("records can be compressed");
+                });
+            });
+            let mut decompressor = Decompressor::new(1 << 20);
+            group.bench_function("decompress", |b| {
+                b.iter(|| decompressor.decompress(codec, black_box(&out)).expect("what was compressed").len());
+            });
+            println!("{}: {} bytes of {}", codec.name(), out.len(), body.len());
+            group.finish();
+        }
+    }
+}
+
+criterion_group!(benches, encode, decode, crc, codecs);
 criterion_main!(benches);

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+use std::io::Read as _;
+
 use ottla_wire::compression::{Compression, Compressor, DecompressError, Decompressor};
 
 const CODECS: [Compression; 5] =
@@ -108,5 +110,28 @@ fn a_body_cut_short_anywhere_is_refused() {
             // Where a block or frame ends, what is read so far stands; batches then miss records.
             assert_ne!(read.as_deref(), Ok(&body[..]), "{codec:?} cut at {cut}");
         }
+    }
+}
+
+#[test]
+fn a_codec_can_be_handed_to_another_thread() {
+    fn sendable<T: Send>() {}
+    sendable::<Compressor>();
+    sendable::<Decompressor>();
+}
+
+#[test]
+fn other_libraries_read_what_is_written() {
+    let body = text(300_000);
+    let mut read = Vec::new();
+    let frame = compressed(Compression::Lz4, None, &body);
+    lz4_flex::frame::FrameDecoder::new(frame.as_slice()).read_to_end(&mut read).unwrap();
+    assert_eq!(read, body);
+
+    for level in -7..=4 {
+        let frame = compressed(Compression::Zstd, Some(level), &body);
+        let mut read = Vec::with_capacity(body.len());
+        ruzstd::decoding::FrameDecoder::new().decode_all_to_vec(&frame, &mut read).unwrap();
+        assert_eq!(read, body, "level {level}");
     }
 }

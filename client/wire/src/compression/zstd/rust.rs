@@ -31,14 +31,16 @@ impl Writer {
     }
 }
 
+/// Its context is made at the first body.
 #[derive(Default)]
-pub(in super::super) struct Reader(DecompressContext);
+pub(in super::super) struct Reader(Option<DecompressContext>);
 
 impl Reader {
     pub(in super::super) fn read(&mut self, body: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<(), Failure> {
         // zrip reserves what a frame states, up to the limit it is given.
         let extent = extent::of(body)?;
-        match self.0.decompress_into_with_limit(body, out, extent.min(limit)) {
+        let context = self.0.get_or_insert_default();
+        match context.decompress_into_with_limit(body, out, extent.min(limit)) {
             Ok(_) => Ok(()),
             Err(DecompressError::OutputTooSmall) if extent > limit => Err(Failure::TooLarge),
             Err(DecompressError::OutputTooSmall) => Err(Failure::at(0, "its blocks cannot hold the stated size")),
