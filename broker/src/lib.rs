@@ -1,4 +1,18 @@
-//! An embedded Kafka broker in one process.
+#![doc = include_str!("../README.md")]
+//!
+//! # How it is made
+//! [`Broker`] is the handle; [`Builder`] describes one. Underneath, everything that decides is plain state without
+//! sockets, clocks or tasks, so that a run can be repeated:
+//!
+//! ```text
+//! driver/    sockets, pipes, the clock, one task a connection        (the only place that waits)
+//!   └ api/        one file an API: request in, answer or "later" out
+//!       └ cluster/    nodes, topics, fetches that wait, timers
+//!           ├ log/        batches, leader epochs, idempotent producers
+//!           └ group/      the classic protocol's state machine, offsets
+//! ```
+//!
+//! A request is judged by the faults in force, acted on under one lock, and answered in the order of its connection.
 
 mod api;
 mod broker;
@@ -10,6 +24,7 @@ mod faults;
 mod group;
 mod log;
 mod observe;
+mod serve;
 
 pub use broker::{Broker, ErrorCode, Faults, GroupMember, GroupView, NodeHandle};
 pub use builder::Builder;
@@ -18,3 +33,4 @@ pub use kafka_protocol::ResponseError as Code;
 pub use kafka_protocol::messages::ApiKey;
 pub use log::record::Record;
 pub use observe::{BatchView, LogView, Request};
+pub use serve::{NewTopic, Options, serve};

@@ -80,10 +80,10 @@ pub(super) fn answer(
     }
     let fetch = Fetch { request, context: context.clone(), verdict: verdict.clone() };
     let wait = Duration::from_millis(u64::try_from(fetch.request.max_wait_ms).unwrap_or(0));
-    if wait.is_zero() || fetch.is_due(cluster) {
+    let partitions = fetch.partitions(cluster);
+    if wait.is_zero() || partitions.is_empty() || fetch.is_due(cluster) {
         return fetch.read(cluster);
     }
-    let partitions = fetch.partitions(cluster);
     let timer = cluster.timers.set(now + wait, Timer::Fetch(ticket));
     cluster.fetches.park(ticket, fetch, timer, partitions);
     Outcome::Later

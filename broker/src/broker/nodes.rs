@@ -60,7 +60,7 @@ impl NodeHandle {
         if self.is_up() {
             return Ok(());
         }
-        self.broker.shared().listen_again(self.id).await?;
+        self.broker.shared().open(self.id).await?;
         self.broker.shared().change(|cluster, now| cluster.set_up(self.id, true, now));
         Ok(())
     }
@@ -91,6 +91,6 @@ impl NodeHandle {
     /// If its port was taken while it didn't listen, for a moment.
     pub async fn disconnect_clients(&self) -> io::Result<()> {
         self.broker.shared().close(self.id).await;
-        self.broker.shared().listen_again(self.id).await
+        self.broker.shared().open(self.id).await
     }
 }

@@ -52,6 +52,8 @@ struct NodeTasks {
     tasks: JoinSet<()>,
     /// Where it listens, if anywhere but in memory.
     address: Option<SocketAddr>,
+    /// Nothing may be added any more, not even a connection that was being accepted.
+    is_closed: bool,
 }
 
 #[derive(Debug)]
@@ -144,22 +146,29 @@ impl Shared {
     /// Closes a node's listener and connections, and waits until they are closed.
     pub(crate) async fn close(&self, node: i32) {
         let mut tasks = match self.lock_nodes().get_mut(index(node)) {
-            Some(node) => std::mem::take(&mut node.tasks),
+            Some(node) => {
+                node.is_closed = true;
+                std::mem::take(&mut node.tasks)
+            }
             None => return,
         };
         tasks.shutdown().await;
     }
 
-    /// Listens again where a node listened before it was closed; nowhere, if it never did.
+    /// Opens a node again that was closed; it listens where it did, if it did.
     ///
     /// # Errors
     /// If the address is taken.
-    pub(crate) async fn listen_again(self: &Arc<Self>, node: i32) -> io::Result<()> {
+    pub(crate) async fn open(self: &Arc<Self>, node: i32) -> io::Result<()> {
         let address = self.lock_nodes().get(index(node)).and_then(|node| node.address);
-        match address {
-            Some(address) => self.listen(node, TcpListener::bind(address).await?),
-            None => Ok(()),
+        let listener = match address {
+            Some(address) => Some(TcpListener::bind(address).await?),
+            None => None,
+        };
+        if let Some(node) = self.lock_nodes().get_mut(index(node)) {
+            node.is_closed = false;
         }
+        listener.map_or(Ok(()), |listener| self.listen(node, listener))
     }
 
     /// Ends everything, at once.
@@ -200,7 +209,7 @@ impl Shared {
     }
 
     fn spawn(&self, slot: usize, task: impl Future<Output = ()> + Send + 'static) {
-        if let Some(node) = self.lock_nodes().get_mut(slot) {
+        if let Some(node) = self.lock_nodes().get_mut(slot).filter(|node| !node.is_closed) {
             while node.tasks.try_join_next().is_some() {}
             node.tasks.spawn_on(task, &self.runtime);
         }
