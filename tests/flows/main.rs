@@ -2,6 +2,7 @@
 
 mod admin;
 mod cluster;
+mod consume;
 mod produce;
 mod retries;
 
