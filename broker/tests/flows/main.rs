@@ -6,6 +6,7 @@ mod admin;
 mod client;
 mod connections;
 mod consuming;
+mod errors;
 mod faults;
 mod groups;
 mod nodes;
