@@ -58,7 +58,8 @@ async fn records_of_an_assigned_partition_come_in_order_with_all_they_have() {
 
     let records = consumer.poll(SOON).await.unwrap();
 
-    let seen: Vec<_> = records.iter().map(|record| (record.topic(), record.offset(), record.value().unwrap())).collect();
+    let seen: Vec<_> =
+        records.iter().map(|record| (record.topic(), record.offset(), record.value().unwrap())).collect();
     assert_eq!(seen, [("orders", 0, &b"0"[..]), ("orders", 1, b"1"), ("orders", 2, b"2")]);
     let logged = broker.log("orders", 0).records();
     assert!(records.iter().zip(&logged).all(|(record, logged)| record.timestamp() == logged.timestamp));
@@ -219,7 +220,10 @@ async fn offsets_are_found_by_place_and_by_time() {
     let consumer = builder(&broker).build().unwrap();
     let both = [partition(0), partition(1)];
 
-    assert_eq!(consumer.beginning_offsets(&both).await.unwrap(), BTreeMap::from([(partition(0), 2), (partition(1), 0)]));
+    assert_eq!(
+        consumer.beginning_offsets(&both).await.unwrap(),
+        BTreeMap::from([(partition(0), 2), (partition(1), 0)])
+    );
     assert_eq!(consumer.end_offsets(&both).await.unwrap(), BTreeMap::from([(partition(0), 6), (partition(1), 0)]));
     let time = broker.log("orders", 0).records()[3].timestamp;
     let found = consumer.offsets_for_times(both.clone().map(|partition| (partition, time - 1))).await.unwrap();

@@ -3,6 +3,7 @@
 mod admin;
 mod cluster;
 mod consume;
+mod groups;
 mod produce;
 mod retries;
 
