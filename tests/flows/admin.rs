@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use ottla::{Admin, AdminBuilder, Code, Kind, NewTopic, OffsetSpec, Producer, Record, TopicPartition};
-use ottla_broker::{ApiKey, Broker};
+use ottla::{
+    Admin, AdminBuilder, Code, GroupState, GroupType, Kind, NewTopic, OffsetSpec, Producer, Record, TopicPartition,
+};
+use ottla_broker::{ApiKey, Broker, Code as BrokerCode};
 
-use crate::{SOON, pipes};
+use crate::{SOON, consume, pipes};
 
 fn builder(broker: &Broker) -> AdminBuilder {
     Admin::builder(broker.address()).connector(pipes(broker)).runtime(tokio::runtime::Handle::current()).seed(7)
@@ -168,4 +170,172 @@ fn calls_need_no_tokio_of_the_callers() {
         std::thread::yield_now();
     };
     assert_eq!(listed[0].name, "orders");
+}
+
+/// edge 88
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_is_not_the_controller_is_left_for_the_one_that_newer_metadata_names() {
+    let broker = Broker::start().nodes(3).in_memory_only().await;
+    let admin = admin(&broker);
+    admin.list_topics().await.unwrap();
+    broker.forget_requests();
+    broker.times(2, ApiKey::CreateTopics, BrokerCode::NotController);
+
+    let created = admin.create_topics([NewTopic::new("orders")]).await;
+
+    assert!(created["orders"].is_ok());
+    assert_eq!(
+        broker.seen([ApiKey::Metadata, ApiKey::CreateTopics]),
+        "CreateTopics Metadata CreateTopics Metadata CreateTopics"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_that_died_is_replaced() {
+    let broker = Broker::start().nodes(3).topic("audit", 1).in_memory_only().await;
+    let admin = admin(&broker);
+    admin.list_topics().await.unwrap();
+    broker.node(0).stop().await;
+
+    let deleted = tokio::time::timeout(SOON, admin.delete_topics(["audit"])).await.unwrap();
+
+    assert!(deleted["audit"].is_ok());
+    let last = broker.requests().into_iter().rfind(|request| request.api == ApiKey::DeleteTopics).unwrap();
+    assert_eq!(last.node, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_topics_over_the_quota_are_asked_for_again() {
+    let broker = Broker::start().in_memory_only().await;
+    broker.on(ApiKey::CreateTopics).topic("b").times(2).error(BrokerCode::ThrottlingQuotaExceeded);
+
+    let created = admin(&broker).create_topics(["a", "b"].map(NewTopic::new)).await;
+
+    // A second request for `a` would be answered that it is there already.
+    assert!(created.values().all(Result::is_ok), "{created:?}");
+    assert_eq!(broker.count(ApiKey::CreateTopics), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_happened_is_not_tried_again_and_no_retries_means_one_attempt() {
+    let broker = Broker::start().in_memory_only().await;
+    broker.once(ApiKey::CreateTopics, BrokerCode::RequestTimedOut);
+    let created = admin(&broker).create_topics([NewTopic::new("a")]).await;
+    assert_eq!(created["a"].as_ref().unwrap_err().code(), Some(Code::RequestTimedOut));
+
+    broker.always(ApiKey::CreateTopics, BrokerCode::NotController);
+    let impatient = builder(&broker).retries(0_u32).build().unwrap();
+    let created = impatient.create_topics([NewTopic::new("a")]).await;
+    let error = created["a"].as_ref().unwrap_err();
+    assert!(error.to_string().contains("NOT_CONTROLLER"), "{error}");
+    assert_eq!(broker.count(ApiKey::CreateTopics), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_says_too_little_or_never_comes_ends_by_the_deadline() {
+    let broker = Broker::start().in_memory_only().await;
+    broker.on(ApiKey::DeleteTopics).always().ignore();
+    let admin = builder(&broker)
+        .default_api_timeout(Duration::from_secs(20))
+        .request_timeout(Duration::from_secs(3))
+        .build()
+        .unwrap();
+    let start = tokio::time::Instant::now();
+
+    let deleted = admin.delete_topics(["orders"]).await;
+
+    assert_eq!(deleted["orders"].as_ref().unwrap_err().kind(), Kind::Timeout);
+    assert_eq!(start.elapsed().as_secs(), 20);
+    assert!(broker.count(ApiKey::DeleteTopics) > 3, "it was tried again meanwhile");
+}
+
+#[tokio::test(start_paused = true)]
+async fn offsets_follow_a_leader_that_moved() {
+    let broker = Broker::start().nodes(3).topic("orders", 2).in_memory_only().await;
+    broker.append("orders", 1, ["a", "b"]).unwrap();
+    broker.on(ApiKey::ListOffsets).partition(1).times(2).error(BrokerCode::NotLeaderOrFollower);
+
+    let of = [0, 1].map(|partition| TopicPartition::new("orders", partition));
+    let ends = tokio::time::timeout(SOON, admin(&broker).list_offsets(of.clone(), OffsetSpec::Latest)).await.unwrap();
+
+    assert_eq!([0, 1].map(|index: usize| *ends[&of[index]].as_ref().unwrap()), [0, 2]);
+}
+
+/// edge 87
+#[tokio::test(start_paused = true)]
+async fn every_broker_is_asked_for_its_groups_and_one_that_refuses_is_named() {
+    let broker = Broker::start().nodes(3).topic("orders", 1).in_memory_only().await;
+    for (node, group) in ["a", "b", "c"].into_iter().enumerate() {
+        broker.commit(group, "orders", 0, 1);
+        broker.move_coordinator(group, node as i32).unwrap();
+    }
+    let admin = admin(&broker);
+
+    let found = admin.list_groups().await.unwrap();
+    let names: Vec<_> = found.groups.iter().map(|group| (group.group.as_str(), group.coordinator)).collect();
+    assert_eq!(names, [("a", 0), ("b", 1), ("c", 2)]);
+    assert_eq!(found.groups[0].state, Some(GroupState::Empty));
+    assert_eq!(found.groups[0].group_type, Some(GroupType::Classic));
+
+    broker.on(ApiKey::ListGroups).node(0).error(BrokerCode::CoordinatorLoadInProgress);
+    broker.on(ApiKey::ListGroups).node(1).error(BrokerCode::ClusterAuthorizationFailed);
+    let found = admin.list_groups().await.unwrap();
+    let names: Vec<_> = found.groups.iter().map(|group| group.group.as_str()).collect();
+    assert_eq!(names, ["a", "c"], "one was tried again, the other was not");
+    assert_eq!(found.errors[&1].code(), Some(Code::ClusterAuthorizationFailed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_is_described_with_its_members_and_what_each_was_given() {
+    let broker = Broker::start().topic("orders", 3).in_memory_only().await;
+    let member = |id: &str| consume::builder(&broker).group("billing".to_owned()).client_id(id).build().unwrap();
+    let members = [member("first"), member("second")];
+    for member in &members {
+        member.subscribe(["orders"]).await.unwrap();
+    }
+    let all_have_some = async {
+        while members.iter().any(|member| member.assignment().is_empty()) {
+            for member in &members {
+                member.poll(Duration::from_millis(10)).await.unwrap();
+            }
+        }
+    };
+    tokio::time::timeout(SOON, all_have_some).await.unwrap();
+
+    let described = admin(&broker).describe_groups(["billing", "nobody"]).await;
+
+    let billing = described["billing"].as_ref().unwrap();
+    assert_eq!((&billing.state, billing.assignor.as_str()), (&GroupState::Stable, "range"));
+    let mut clients: Vec<_> = billing.members.iter().map(|member| member.client_id.as_str()).collect();
+    clients.sort_unstable();
+    assert_eq!(clients, ["first", "second"]);
+    for member in &billing.members {
+        let consumer = &members[usize::from(member.client_id == "second")];
+        assert_eq!(member.assignment, consumer.assignment());
+        assert!(!member.host.is_empty());
+    }
+    assert_eq!(described["nobody"].as_ref().unwrap_err().code(), Some(Code::GroupIdNotFound));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_group_has_committed_is_found_at_whichever_broker_coordinates_it() {
+    for version in [5, 8, 9] {
+        let broker =
+            Broker::start().nodes(3).topic("orders", 3).max_version(ApiKey::OffsetFetch, version).in_memory_only();
+        let broker = broker.await;
+        broker.commit("billing", "orders", 0, 7);
+        broker.commit("billing", "orders", 2, 0);
+        let admin = admin(&broker);
+        let before = admin.list_group_offsets("billing").await.unwrap();
+        let elsewhere = (broker.coordinator("billing").unwrap() + 1) % 3;
+        broker.move_coordinator("billing", elsewhere).unwrap();
+
+        let after = tokio::time::timeout(SOON, admin.list_group_offsets("billing")).await.unwrap().unwrap();
+
+        let offsets: Vec<_> =
+            after.iter().map(|(of, offset)| (of.partition, offset.as_ref().unwrap().offset)).collect();
+        assert_eq!(offsets, [(0, 7), (2, 0)], "version {version}");
+        assert_eq!(before.len(), after.len());
+        assert!(admin.list_group_offsets("nobody").await.unwrap().is_empty());
+    }
 }

@@ -138,9 +138,9 @@ impl Call {
         let mut backoff = Backoff::new(self.cluster.config().retry_backoff, self.cluster.config().retry_backoff_max);
         while !open.is_empty() {
             let seen = self.cluster.metadata().version;
-            let mut answers = attempt(open.clone()).await.unwrap_or_else(|error| {
-                open.iter().map(|item| (item.clone(), Err(error.clone()).into())).collect()
-            });
+            let mut answers = attempt(open.clone())
+                .await
+                .unwrap_or_else(|error| open.iter().map(|item| (item.clone(), Err(error.clone()).into())).collect());
             let mut again = BTreeMap::new();
             for item in std::mem::take(&mut open) {
                 let result = match answers.remove(&item) {
@@ -215,10 +215,13 @@ fn is_not_controller(error: &Error) -> bool {
 /// The error of an item, with what the broker says beside the code.
 pub(super) fn refused(code: Code, message: Option<&Str>, context: impl std::fmt::Display) -> Error {
     let message = message.map(|message| message.trim_end_matches('.')).filter(|message| !message.is_empty());
-    Error::broker(code, match message {
-        Some(message) => format!("{context}: {message}"),
-        None => context.to_string(),
-    })
+    Error::broker(
+        code,
+        match message {
+            Some(message) => format!("{context}: {message}"),
+            None => context.to_string(),
+        },
+    )
 }
 
 /// Runs futures beside each other and gives what each gave, in no order.

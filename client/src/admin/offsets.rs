@@ -39,8 +39,7 @@ impl Admin {
         group: impl Into<String>,
     ) -> Result<BTreeMap<TopicPartition, Result<OffsetAndMetadata, Error>>, Error> {
         let group = group.into();
-        let work =
-            |call: Call| async move { call.settle_one(|| committed(call.clone(), group.clone())).await };
+        let work = |call: Call| async move { call.settle_one(|| committed(call.clone(), group.clone())).await };
         self.run(work).await?
     }
 
@@ -56,11 +55,8 @@ impl Admin {
     ) -> BTreeMap<TopicPartition, Result<i64, Error>> {
         let partitions: Vec<TopicPartition> = partitions.into_iter().collect();
         let each = partitions.clone();
-        let work =
-            |call: Call| async move { call.settle(each, |open| offsets(call.clone(), open, spec)).await };
-        self.run(work)
-            .await
-            .unwrap_or_else(|error| partitions.into_iter().map(|of| (of, Err(error.clone()))).collect())
+        let work = |call: Call| async move { call.settle(each, |open| offsets(call.clone(), open, spec)).await };
+        self.run(work).await.unwrap_or_else(|error| partitions.into_iter().map(|of| (of, Err(error.clone()))).collect())
     }
 }
 

@@ -126,8 +126,7 @@ impl Admin {
         &self,
         topics: impl IntoIterator<Item = NewTopic>,
     ) -> BTreeMap<String, Result<CreatedTopic, Error>> {
-        let topics: BTreeMap<String, NewTopic> =
-            topics.into_iter().map(|topic| (topic.name.clone(), topic)).collect();
+        let topics: BTreeMap<String, NewTopic> = topics.into_iter().map(|topic| (topic.name.clone(), topic)).collect();
         let names: Vec<String> = topics.keys().cloned().collect();
         let each = names.clone();
         let work = |call: Call| async move {
@@ -304,12 +303,8 @@ fn described(topic: &MetadataResponseTopic) -> Option<(String, Answer<TopicDescr
     }
     let mut partitions: Vec<_> = topic.partitions.iter().map(partition).collect();
     partitions.sort_by_key(|partition| partition.partition);
-    let description = TopicDescription {
-        name: name.clone(),
-        id: known(topic.topic_id),
-        is_internal: topic.is_internal,
-        partitions,
-    };
+    let description =
+        TopicDescription { name: name.clone(), id: known(topic.topic_id), is_internal: topic.is_internal, partitions };
     Some((name, Answer::Done(description)))
 }
 

@@ -109,9 +109,10 @@ impl Driver {
             if !wanted {
                 drop(cluster);
                 // On age, whatever happened.
-                let _ = tokio::time::timeout(max_age, self.wake.notified()).await;
+                let is_aged = tokio::time::timeout(max_age, self.wake.notified()).await.is_err();
                 let Some(cluster) = self.cluster.upgrade() else { return };
-                if !cluster.wanted.lock().refresh && cluster.view.borrow().metadata.version == 0 {
+                // It may have been woken for what was asked, and answered, before it slept.
+                if !is_aged && !cluster.wanted.lock().refresh {
                     continue;
                 }
             } else {
