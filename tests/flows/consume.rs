@@ -177,6 +177,28 @@ async fn seeking_goes_on_elsewhere_and_drops_what_was_fetched_before() {
     assert!(consumer.poll(Duration::from_secs(1)).await.unwrap().is_empty());
 }
 
+/// A fetch that waits for records of one partition does not hold up another of the same broker.
+#[tokio::test(start_paused = true)]
+async fn what_becomes_fetchable_is_fetched_beside_a_fetch_that_waits() {
+    let broker = orders(3).await;
+    broker.append("orders", 0, numbers(0..10)).unwrap();
+    let consumer = builder(&broker).build().unwrap();
+    consumer.assign([partition(0), partition(1)]).await.unwrap();
+    read(&consumer, 10).await;
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(333)).await;
+        let start = Instant::now();
+        consumer.seek(&partition(0), 5).await.unwrap();
+        assert_eq!(read(&consumer, 5).await[&0], numbers(5..10));
+        assert!(start.elapsed() < Duration::from_millis(20), "{:?}", start.elapsed());
+    }
+    let start = Instant::now();
+    broker.append("orders", 2, ["x"]).unwrap();
+    consumer.assign([partition(0), partition(1), partition(2)]).await.unwrap();
+    read(&consumer, 1).await;
+    assert!(start.elapsed() < Duration::from_millis(20), "{:?}", start.elapsed());
+}
+
 /// edge 48: the answer to a fetch that was in flight during the seek is stale.
 #[tokio::test(start_paused = true)]
 async fn a_seek_while_a_fetch_is_in_flight_wins() {

@@ -3,6 +3,7 @@
 mod admin;
 mod cluster;
 mod consume;
+mod consume_faults;
 mod groups;
 mod produce;
 mod retries;

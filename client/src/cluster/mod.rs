@@ -41,6 +41,8 @@ pub(crate) enum Lane {
     Group,
     /// Everything that is answered at once.
     Main,
+    /// Fetches that don't wait, for what may be fetched while one waits.
+    Refill,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::OffsetAndMetadata;
 use super::decode;
-use super::fetch::{self, Answer, Next};
+use super::fetch::{self, Answer, FetchKind, Next, Plan};
 use super::position::{Leader, LookUps, OffsetQuery, Place, Position};
 use super::state::{State, Subject};
 use crate::TopicPartition;
@@ -164,15 +164,29 @@ impl State {
         if self.is_closed {
             return Next::Done;
         }
-        let next = fetch::next(&mut self.positions, broker, &self.limits, now);
+        let next = fetch::next(&mut self.positions, broker, FetchKind::Waiting, &self.limits, now);
         if matches!(next, Next::Done) {
             self.fetchers.remove(&broker);
         }
         next
     }
 
+    /// What may be fetched beside a fetch that waits.
+    pub(super) fn next_refill(&mut self, broker: i32, now: Instant) -> Next {
+        fetch::next(&mut self.positions, broker, FetchKind::Refill, &self.limits, now)
+    }
+
+    /// A fetch is over, whatever came of it: its partitions may be asked for again.
+    pub(super) fn fetch_ended(&mut self, plan: &Plan) {
+        for asked in plan.asked.iter() {
+            if let Some(assigned) = self.positions.current(&asked.partition, asked.stamp) {
+                assigned.is_fetching = false;
+            }
+        }
+    }
+
     /// Takes in what was fetched.
-    pub(super) fn on_fetched(&mut self, answers: Vec<Answer>, now: Instant) -> Arrived {
+    pub(super) fn on_fetched(&mut self, kind: FetchKind, answers: Vec<Answer>, now: Instant) -> Arrived {
         let mut arrived = Arrived::default();
         for answer in answers {
             let Answer { asked, code, records, leader } = answer;
@@ -186,6 +200,7 @@ impl State {
             }
             match code {
                 Code::None => {
+                    assigned.is_drained = kind == FetchKind::Refill && records.is_empty();
                     let bytes = self.on_records(&asked, records, now);
                     arrived.bytes += bytes;
                     arrived.is_ready |= bytes > 0;

@@ -54,7 +54,7 @@ impl Questions {
 /// Asks a broker that leads partitions. If it stays silent, metadata is asked of the others, and once `is_replaced`
 /// says that there is a newer leader, the request is given up.
 ///
-/// A fetch's connection is given up with it: nothing else is on it.
+/// A fetch's connection is given up with it: nothing else is on that.
 pub(super) async fn ask_leader<R: Request + Send + 'static>(
     cluster: &Cluster,
     broker: i32,
@@ -86,7 +86,7 @@ where
         }
         if is_silent && is_replaced(&views.borrow_and_update().metadata) {
             let silent = Error::new(Kind::Connection, format!("broker {broker} is silent, and another leads now"));
-            if lane == Lane::Fetch
+            if matches!(lane, Lane::Fetch | Lane::Refill)
                 && let Ok(link) = cluster.link(broker, lane)
             {
                 link.abandon(silent.clone());

@@ -1,8 +1,11 @@
 //! What to fetch from which broker, and what its answer says of each partition.
 //!
-//! One fetch asks for all partitions that a broker leads; the next goes out as soon as the last is answered, as long
-//! as there is room. A partition has room while what is buffered of it is no more than `max.partition.fetch.bytes`,
-//! a broker while that of its partitions is less than `fetch.max.bytes`.
+//! One fetch asks for all partitions that a broker leads, and waits there for records; the next goes out as soon as it
+//! is answered, as long as there is room. What may be fetched only after it went out, since there is room again, or the
+//! position or the leader became known, is asked for by a refill: a fetch beside it that does not wait.
+//!
+//! A partition has room while what is buffered of it is no more than `max.partition.fetch.bytes`, a broker while that of
+//! its partitions is less than `fetch.max.bytes`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,7 +29,7 @@ const LAST_BY_NAME: i16 = 12;
 /// The bounds of fetches.
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
-    pub(super) max_wait: Duration,
+    max_wait: Duration,
     min_bytes: i32,
     max_bytes: usize,
     pub(super) partition_bytes: usize,
@@ -43,12 +46,22 @@ pub(super) enum Next {
     Wait(Option<Instant>),
 }
 
+/// Which kind of fetch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum FetchKind {
+    /// Does not wait for records, and asks for no partition that a fetch in flight asks for.
+    Refill,
+    /// Waits for records of any of its partitions.
+    Waiting,
+}
+
 /// One fetch.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
+    pub(super) kind: FetchKind,
     pub(super) asked: Arc<[Asked]>,
-    /// Another partition of the broker will be fetchable soon: this fetch must not hold it up.
-    pub(super) is_partial: bool,
+    /// When another partition may be asked for, if it is known.
+    pub(super) more_at: Option<Instant>,
 }
 
 /// What is asked of one partition.
@@ -85,11 +98,11 @@ impl Limits {
 }
 
 /// The next fetch from `broker`, if there is something to fetch and room for it.
-pub(super) fn next(positions: &mut Positions, broker: i32, limits: &Limits, now: Instant) -> Next {
+pub(super) fn next(positions: &mut Positions, broker: i32, kind: FetchKind, limits: &Limits, now: Instant) -> Next {
     let mut asked = Vec::new();
     let mut held: usize = 0;
-    let mut wake_at: Option<Instant> = None;
-    let (mut is_leader, mut is_partial) = (false, false);
+    let mut more_at: Option<Instant> = None;
+    let mut is_leader = false;
     for (partition, assigned) in &mut positions.partitions {
         let Some(leader) = assigned.leader.filter(|leader| leader.broker == broker) else { continue };
         is_leader = true;
@@ -99,20 +112,17 @@ pub(super) fn next(positions: &mut Positions, broker: i32, limits: &Limits, now:
         }
         held = held.saturating_add(assigned.queue.bytes());
         if let Some(at) = assigned.retry_at.filter(|at| *at > now) {
-            wake_at = Some(wake_at.map_or(at, |earliest| earliest.min(at)));
-            is_partial = true;
+            more_at = Some(more_at.map_or(at, |earliest| earliest.min(at)));
             continue;
         }
-        if assigned.queue.is_flawed() {
+        if !matches!(assigned.place, Place::At(_)) || assigned.queue.is_flawed() {
             continue;
         }
-        if !matches!(assigned.place, Place::At(_)) {
-            is_partial = true;
+        if kind == FetchKind::Refill && (assigned.is_fetching || assigned.is_drained) {
             continue;
         }
         assigned.is_full = assigned.queue.bytes() > limits.partition_bytes;
         if assigned.is_full {
-            is_partial = true;
             continue;
         }
         asked.push(Asked {
@@ -126,24 +136,35 @@ pub(super) fn next(positions: &mut Positions, broker: i32, limits: &Limits, now:
     if !is_leader {
         return Next::Done;
     }
-    if held >= limits.max_bytes {
-        for asked in asked.drain(..) {
-            if let Some(assigned) = positions.get_mut(&asked.partition) {
-                assigned.is_full = !assigned.queue.is_empty();
-            }
+    let has_room = held < limits.max_bytes;
+    for asked in &asked {
+        if let Some(assigned) = positions.get_mut(&asked.partition) {
+            assigned.is_full = !has_room && !assigned.queue.is_empty();
+            assigned.is_fetching = has_room;
+            assigned.is_drained = false;
         }
     }
-    if asked.is_empty() { Next::Wait(wake_at) } else { Next::Fetch(Plan { asked: asked.into(), is_partial }) }
+    if asked.is_empty() || !has_room {
+        return Next::Wait(more_at);
+    }
+    Next::Fetch(Plan { kind, asked: asked.into(), more_at })
 }
 
 impl Plan {
+    /// How long the broker may wait for records.
+    pub(super) fn max_wait(&self, limits: &Limits) -> Duration {
+        match self.kind {
+            FetchKind::Refill => Duration::ZERO,
+            FetchKind::Waiting => limits.max_wait,
+        }
+    }
+
     /// The request, in a version that the broker speaks.
     pub(super) fn request(&self, limits: &Limits, versions: &Versions) -> Result<(FetchRequest, i16), Error> {
         let has_ids = self.asked.iter().all(|asked| !asked.topic_id.is_zero());
         let newest = if has_ids { FetchRequest::MAX_VERSION } else { LAST_BY_NAME };
         let version = versions.choose_up_to::<FetchRequest>(newest)?;
-        // A partial fetch only takes what is there.
-        let max_wait = if self.is_partial { Duration::ZERO } else { limits.max_wait };
+        let max_wait = self.max_wait(limits);
         let size = |bytes: usize| i32::try_from(bytes).unwrap_or(i32::MAX);
         let mut topics: Vec<FetchTopic> = Vec::new();
         for asked in self.asked.iter() {

@@ -1,6 +1,7 @@
 //! The loop that fetches from one broker, independent of those of the others.
 #![expect(clippy::disallowed_methods, reason = "driver: owns the clock and the task")]
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +11,17 @@ use tokio::time::Instant;
 
 use super::Core;
 use super::call::{self, PATIENCE};
-use super::fetch::{Next, Plan};
+use super::fetch::{FetchKind, Next, Plan};
 use super::state::Subject;
 use crate::cluster::{Lane, Metadata};
 use crate::connection::Backoff;
 use crate::error::Error;
 
-/// How long to wait after a fetch that brought nothing, though the broker was not told to wait for something.
+/// How long to wait after a fetch that brought nothing, though it came back at once.
 const PACE: Duration = Duration::from_millis(100);
+
+/// Not less than this lies between two attempts, lest a caller that polls and polls makes it a busy loop (edge 86).
+const LEAST: Duration = Duration::from_millis(5);
 
 /// Fetches from `broker` as long as it leads an assigned partition.
 pub(super) async fn run(core: Arc<Core>, broker: i32, wake: Arc<Notify>) {
@@ -25,9 +29,9 @@ pub(super) async fn run(core: Arc<Core>, broker: i32, wake: Arc<Notify>) {
     let mut backoff = Backoff::new(client.retry_backoff, client.retry_backoff_max);
     loop {
         let next = core.state.lock().next_fetch(broker, Instant::now());
-        let plan = match next {
+        let outcome = match next {
             Next::Done => return,
-            Next::Fetch(plan) => plan,
+            Next::Fetch(plan) => fetch_and_refill(&core, broker, plan, &wake).await,
             Next::Wait(until) => {
                 tokio::select! {
                     biased;
@@ -37,46 +41,89 @@ pub(super) async fn run(core: Arc<Core>, broker: i32, wake: Arc<Notify>) {
                 continue;
             }
         };
-        match fetch(&core, broker, &plan).await {
-            Ok(bytes) => {
-                backoff.reset();
-                if bytes == 0 && plan.is_partial {
-                    pause(PACE, &wake).await;
-                }
-            }
+        match outcome {
+            Ok(()) => backoff.reset(),
             Err(error) => {
-                tracing::debug!(broker, %error, "fetch failed");
-                if !error.is_retriable() {
-                    core.state.lock().faults.insert(Subject::Fetch(broker), error);
-                    core.ready.notify_waiters();
-                }
-                core.cluster.refresh();
                 let wait = core.cluster.runtime().random(|random| backoff.next(random));
-                pause(wait, &wake).await;
+                report(&core, broker, error);
+                tokio::time::sleep(LEAST.min(wait)).await;
+                tokio::select! {
+                    biased;
+                    () = wake.notified() => {}
+                    () = tokio::time::sleep(wait.saturating_sub(LEAST)) => {}
+                }
             }
         }
     }
 }
 
-async fn pause(wait: Duration, wake: &Notify) {
-    // Not less than a moment, lest a caller that polls and polls makes it a busy loop (edge 86).
-    const LEAST: Duration = Duration::from_millis(5);
-    tokio::time::sleep(LEAST.min(wait)).await;
-    tokio::select! {
-        biased;
-        () = wake.notified() => {}
-        () = tokio::time::sleep(wait.saturating_sub(LEAST)) => {}
+/// One fetch that waits, and beside it whatever becomes fetchable until it is answered.
+async fn fetch_and_refill(core: &Arc<Core>, broker: i32, plan: Plan, wake: &Notify) -> Result<(), Error> {
+    let mut more_at = plan.more_at;
+    let mut fetch = pin!(fetch(core, broker, plan));
+    loop {
+        tokio::select! {
+            biased;
+            outcome = &mut fetch => return outcome,
+            () = wake.notified() => {}
+            () = call::sleep_until(more_at) => {}
+        }
+        let next = core.state.lock().next_refill(broker, Instant::now());
+        let refill = match next {
+            Next::Done => continue,
+            Next::Fetch(refill) => refill,
+            Next::Wait(until) => {
+                more_at = until;
+                continue;
+            }
+        };
+        more_at = refill.more_at;
+        let mut refill = pin!(self::fetch(core, broker, refill));
+        tokio::select! {
+            biased;
+            outcome = &mut refill => if let Err(error) = outcome {
+                report(core, broker, error);
+                tokio::time::sleep(PACE).await;
+            },
+            outcome = &mut fetch => {
+                // It is answered at once; the next fetch then asks for all.
+                let _ = tokio::time::timeout(PATIENCE, refill).await;
+                return outcome;
+            }
+        }
     }
 }
 
-/// One fetch; returns how many bytes it brought.
-async fn fetch(core: &Arc<Core>, broker: i32, plan: &Plan) -> Result<usize, Error> {
-    let config = &core.config;
-    let max_wait = if plan.is_partial { Duration::ZERO } else { config.fetch_max_wait };
-    let timeout = config.client.request_timeout.max(max_wait.saturating_add(PATIENCE));
-    let (limits, asked) = (core.state.lock().limits.clone(), plan.clone());
+/// A fetch failed as a whole.
+fn report(core: &Core, broker: i32, error: Error) {
+    tracing::debug!(broker, %error, "fetch failed");
+    if !error.is_retriable() {
+        core.state.lock().faults.insert(Subject::Fetch(broker), error);
+        core.ready.notify_waiters();
+    }
+    core.cluster.refresh();
+}
+
+/// A fetch in flight: however it ends, its partitions may be asked for again.
+struct InFlight<'a>(&'a Core, Plan);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().fetch_ended(&self.1);
+    }
+}
+
+/// One fetch, and what it brings into the buffer.
+async fn fetch(core: &Arc<Core>, broker: i32, plan: Plan) -> Result<(), Error> {
+    let limits = core.state.lock().limits.clone();
+    let max_wait = plan.max_wait(&limits);
+    let patience = max_wait.saturating_add(PATIENCE);
+    let lane = if plan.kind == FetchKind::Waiting { Lane::Fetch } else { Lane::Refill };
+    let asked = plan.clone();
+    let plan = InFlight(core, plan);
+    let InFlight(_, sent) = &plan;
     let is_replaced = |metadata: &Metadata| {
-        plan.asked.iter().any(|asked| {
+        sent.asked.iter().any(|asked| {
             let known = metadata.partition(&asked.partition.topic, asked.partition.partition);
             known.is_some_and(|known| {
                 known.leader.is_some_and(|leader| leader != broker) && known.leader_epoch > asked.leader_epoch
@@ -87,16 +134,17 @@ async fn fetch(core: &Arc<Core>, broker: i32, plan: &Plan) -> Result<usize, Erro
     let (response, version) = call::ask_leader::<FetchRequest>(
         &core.cluster,
         broker,
-        Lane::Fetch,
+        lane,
         move |versions| asked.request(&limits, versions),
-        timeout,
-        max_wait.saturating_add(PATIENCE),
+        core.config.client.request_timeout.max(patience),
+        patience,
         is_replaced,
     )
     .await?;
     let now = Instant::now();
-    let answers = plan.read(&response, version);
-    let arrived = core.state.lock().on_fetched(answers, now);
+    let answers = sent.read(&response, version);
+    let arrived = core.state.lock().on_fetched(sent.kind, answers, now);
+    drop(plan);
     for (partition, leader) in &arrived.leaders {
         core.cluster.learn_leader(&partition.topic, partition.partition, leader.broker, leader.epoch);
     }
@@ -106,7 +154,6 @@ async fn fetch(core: &Arc<Core>, broker: i32, plan: &Plan) -> Result<usize, Erro
     if arrived.is_ready {
         core.ready.notify_waiters();
     }
-    // Positions may have become unknown.
     if arrived.resets {
         core.work.notify_one();
     }
@@ -114,5 +161,5 @@ async fn fetch(core: &Arc<Core>, broker: i32, plan: &Plan) -> Result<usize, Erro
         // The broker did not wait as it was told to.
         tokio::time::sleep(PACE.min(max_wait / 2)).await;
     }
-    Ok(arrived.bytes)
+    Ok(())
 }

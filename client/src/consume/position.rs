@@ -74,6 +74,10 @@ pub(super) struct Assigned {
     pub(super) is_frozen: bool,
     /// The last fetch left it out for want of room: its broker waits to hear that there is some.
     pub(super) is_full: bool,
+    /// A fetch is in flight for it.
+    pub(super) is_fetching: bool,
+    /// There was nothing to fetch: it is only asked for by a fetch that waits.
+    pub(super) is_drained: bool,
     pub(super) leader: Option<Leader>,
     pub(super) topic_id: Uuid,
     /// Not to be asked about, or fetched, before.
@@ -154,6 +158,8 @@ impl Positions {
             is_paused: false,
             is_frozen: false,
             is_full: false,
+            is_fetching: false,
+            is_drained: false,
             leader: None,
             topic_id: Uuid::ZERO,
             retry_at: None,
@@ -167,6 +173,8 @@ impl Positions {
         let Some(assigned) = self.partitions.get_mut(partition) else { return false };
         assigned.stamp = stamp;
         assigned.asked = false;
+        assigned.is_fetching = false;
+        assigned.is_drained = false;
         assigned.recovered();
         assigned.queue.clear();
         assigned.place = place;
@@ -182,6 +190,7 @@ impl Positions {
         let stamp = self.next_stamp();
         let Some(assigned) = self.partitions.get_mut(partition) else { return };
         assigned.stamp = stamp;
+        assigned.is_fetching = false;
         assigned.queue.clear();
         if let Place::At(position) = assigned.place {
             assigned.fetch_offset = position.offset;
@@ -239,6 +248,8 @@ impl Positions {
             let leader = known.and_then(|known| Some(Leader { broker: known.leader?, epoch: known.leader_epoch }));
             if assigned.leader != leader {
                 assigned.leader = leader;
+                assigned.is_fetching = false;
+                assigned.is_drained = false;
                 // With a new leader there is no reason to wait (edge 49).
                 assigned.recovered();
                 changes.leaders = true;
