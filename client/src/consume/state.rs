@@ -268,7 +268,8 @@ impl State {
         if settled.fault.is_some() {
             self.positions.refetch(&partition, now, &mut self.random);
         }
-        if is_full {
+        // The others come first next time, so that what cannot be read does not keep them waiting.
+        if is_full || settled.fault.is_some() {
             self.turns.rotate();
         }
         settled
