@@ -28,10 +28,12 @@ pub(crate) fn workspace() -> &'static str {
 /// Runs a command to its end, prints each of its lines and shows it to `look`.
 ///
 /// # Errors
-/// If it cannot be started, or fails.
+/// If it cannot be started, or fails. What it printed says why.
 pub(crate) fn run(mut command: Command, mut look: impl FnMut(&str)) -> Result<()> {
-    let line = line(&command);
-    println!("$ {line}");
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    let words: Vec<_> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+    println!("$ {}", words.join(" "));
+    let name = words[..words.len().min(2)].join(" ");
     // One pipe for both, so that what they say stays in order.
     let (reader, writer) = pipe()?;
     let mut child = command
@@ -49,7 +51,7 @@ pub(crate) fn run(mut command: Command, mut look: impl FnMut(&str)) -> Result<()
     }
     let status = child.wait()?;
     if !status.success() {
-        bail!("{line}: {status}");
+        bail!("{name}: {status}");
     }
     Ok(())
 }
@@ -57,10 +59,4 @@ pub(crate) fn run(mut command: Command, mut look: impl FnMut(&str)) -> Result<()
 /// Whether a command can be run and succeeds; it prints nothing.
 pub(crate) fn succeeds(mut command: Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
-}
-
-/// The command as one would type it.
-fn line(command: &Command) -> String {
-    let words = [command.get_program()].into_iter().chain(command.get_args());
-    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }

@@ -85,12 +85,13 @@ fn under_cargo_fuzz(target: &str, seconds: u32) -> Result<Command> {
 
 /// The names of the files in `fuzz_targets/`.
 fn targets() -> Result<Vec<String>> {
+    let folder = Path::new(workspace()).join(FOLDER).join("fuzz_targets");
     let mut targets = Vec::new();
-    for entry in fs::read_dir(Path::new(workspace()).join(FOLDER).join("fuzz_targets"))? {
+    for entry in fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))? {
         let path = entry?.path();
         targets.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
     }
+    ensure!(!targets.is_empty(), "there is no fuzz target in {}", folder.display());
     targets.sort();
-    ensure!(!targets.is_empty(), "there are no fuzz targets");
     Ok(targets)
 }

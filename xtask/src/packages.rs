@@ -1,5 +1,7 @@
 //! What `cargo metadata` knows of the workspace.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
@@ -46,8 +48,8 @@ impl Workspace {
         self.tested().flat_map(|package| ["--package", package.name.as_str()]).collect()
     }
 
-    /// Names of the integration tests that need no Java.
-    pub(crate) fn integration_tests(&self) -> Vec<&str> {
+    /// Names of the integration tests that need no Java. Two packages may have one of the same name.
+    pub(crate) fn integration_tests(&self) -> BTreeSet<&str> {
         self.tested().filter(|package| package.name != REAL).flat_map(|package| package.targets("test")).collect()
     }
 
