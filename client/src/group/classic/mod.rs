@@ -346,7 +346,8 @@ impl Classic {
 
     fn fail(&mut self, error: Error, is_final: bool) {
         tracing::error!(group = %self.settings.group, %error, "membership failed");
-        self.reset(true);
+        // The coordinator may still know the member: under a new id it would have to wait for the old one.
+        self.reset(is_final);
         self.phase = Phase::Failed { error, is_final, was_told: false };
     }
 

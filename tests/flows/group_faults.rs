@@ -1,0 +1,304 @@
+//! Groups when things go wrong: coordinators that move, load, hang or forget, commits that come too late.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ottla::{Code, Consumer, ConsumerBuilder, Retry};
+use ottla_broker::{ApiKey, Broker};
+use tokio::time::Instant;
+
+use crate::SOON;
+use crate::consume::{builder, partition, read, values};
+
+async fn cluster(nodes: u16, partitions: u16) -> Broker {
+    Broker::start()
+        .nodes(nodes)
+        .replication_factor(nodes)
+        .topic("orders", partitions)
+        .group_initial_rebalance_delay(Duration::ZERO)
+        .in_memory_only()
+        .await
+}
+
+fn member(broker: &Broker, name: &str) -> ConsumerBuilder {
+    builder(broker).group("billing").client_id(name)
+}
+
+async fn join(builder: ConsumerBuilder) -> Consumer {
+    let consumer = builder.build().unwrap();
+    consumer.subscribe(["orders"]).await.unwrap();
+    consumer
+}
+
+async fn joined(broker: &Broker, partitions: usize) -> Consumer {
+    let consumer = join(member(broker, "m")).await;
+    broker.until(|_| consumer.assignment().len() == partitions).await;
+    consumer
+}
+
+fn append(broker: &Broker, number: i32, values: std::ops::Range<usize>) {
+    broker.append("orders", number, values.map(|n| n.to_string())).unwrap();
+}
+
+fn generation(broker: &Broker) -> i32 {
+    broker.group("billing").unwrap().generation
+}
+
+fn committed(broker: &Broker, number: i32) -> Option<i64> {
+    broker.committed("billing", "orders", number).map(|committed| committed.offset)
+}
+
+/// edge 57: a coordinator that moved, or still loads, costs no partition.
+#[tokio::test(start_paused = true)]
+async fn a_coordinator_that_moves_is_found_again_and_the_assignment_stays() {
+    let broker = cluster(3, 2).await;
+    let consumer = joined(&broker, 2).await;
+    let before = generation(&broker);
+    for node in [0, 1, 2, 0] {
+        broker.move_coordinator("billing", node).unwrap();
+        append(&broker, 0, 0..2);
+        read(&consumer, 2).await;
+        consumer.commit().await.unwrap();
+        consumer.poll(Duration::from_secs(5)).await.unwrap();
+        assert_eq!(consumer.assignment().len(), 2);
+    }
+    assert_eq!(generation(&broker), before);
+    assert_eq!(committed(&broker, 0), Some(8));
+}
+
+/// edge 57, on every request that a member makes.
+#[tokio::test(start_paused = true)]
+async fn every_passing_refusal_of_a_coordinator_is_waited_out() {
+    for api in [
+        ApiKey::FindCoordinator,
+        ApiKey::JoinGroup,
+        ApiKey::SyncGroup,
+        ApiKey::OffsetFetch,
+        ApiKey::Heartbeat,
+        ApiKey::OffsetCommit,
+    ] {
+        for code in [Code::CoordinatorLoadInProgress, Code::CoordinatorNotAvailable, Code::NotCoordinator] {
+            if (api, code) == (ApiKey::FindCoordinator, Code::NotCoordinator) {
+                continue;
+            }
+            let broker = cluster(2, 2).await;
+            append(&broker, 1, 0..3);
+            broker.times(2, api, code.to_wire());
+            let consumer = join(member(&broker, "m")).await;
+            assert_eq!(read(&consumer, 3).await[&1].len(), 3, "{api:?} {code}");
+            consumer.poll(Duration::from_secs(10)).await.unwrap();
+            consumer.commit().await.unwrap();
+            assert_eq!(committed(&broker, 1), Some(3), "{api:?} {code}");
+            // Without the answer to its sync a member has to join again.
+            assert!(generation(&broker) == 1 || api == ApiKey::SyncGroup, "{api:?} {code}");
+        }
+    }
+}
+
+/// A coordinator that hangs is left for the one that took over, within a second of that.
+#[tokio::test(start_paused = true)]
+async fn a_silent_coordinator_is_left_as_soon_as_there_is_another() {
+    let broker = cluster(3, 1).await;
+    let consumer = joined(&broker, 1).await;
+    append(&broker, 0, 0..1);
+    read(&consumer, 1).await;
+    let silent = broker.coordinator("billing").unwrap();
+    let leader = broker.leader("orders", 0).unwrap();
+    let other = [0, 1, 2].into_iter().find(|node| *node != silent).unwrap();
+    if leader == silent {
+        broker.move_leader("orders", 0, other).unwrap();
+        append(&broker, 0, 1..2);
+        read(&consumer, 1).await;
+    }
+    broker.node(silent).pause();
+    let commit = tokio::spawn({
+        let consumer = consumer.clone();
+        async move { (consumer.commit().await, Instant::now()) }
+    });
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    assert!(!commit.is_finished());
+    broker.move_coordinator("billing", other).unwrap();
+    let moved = Instant::now();
+    let (outcome, at) = commit.await.unwrap();
+    outcome.unwrap();
+    assert!(at - moved < Duration::from_secs(1), "{:?}", at - moved);
+    // Membership goes on there as well: the session does not end.
+    broker.forget_requests();
+    consumer.poll(Duration::from_secs(60)).await.unwrap();
+    let heartbeats =
+        broker.requests().iter().filter(|request| request.api == ApiKey::Heartbeat && request.node == other).count();
+    assert!(heartbeats >= 19, "{heartbeats}");
+    assert_eq!((consumer.assignment().len(), generation(&broker)), (1, 1));
+}
+
+/// A join that waits at a coordinator that hangs is made again where the group went.
+#[tokio::test(start_paused = true)]
+async fn a_join_does_not_wait_for_ever_on_a_silent_coordinator() {
+    let broker = cluster(3, 1).await;
+    let silent = broker.coordinator("billing").unwrap();
+    let other = [0, 1, 2].into_iter().find(|node| *node != silent).unwrap();
+    broker.on(ApiKey::JoinGroup).node(silent).always().hold();
+    let consumer = join(member(&broker, "m")).await;
+    broker.until(|broker| broker.held() > 0).await;
+    if broker.leader("orders", 0) == Some(silent) {
+        broker.move_leader("orders", 0, other).unwrap();
+    }
+    broker.node(silent).pause();
+    broker.move_coordinator("billing", other).unwrap();
+    let start = Instant::now();
+    append(&broker, 0, 0..1);
+    read(&consumer, 1).await;
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+/// edges 53, 54: the coordinator went on without this member: nothing is committed for what was lost, and it comes back.
+#[tokio::test(start_paused = true)]
+async fn an_expelled_member_drops_its_partitions_and_joins_again() {
+    for code in [Code::UnknownMemberId, Code::IllegalGeneration] {
+        let broker = cluster(1, 1).await;
+        append(&broker, 0, 0..10);
+        let consumer = join(member(&broker, "m").max_poll_records(4_usize)).await;
+        assert_eq!(read(&consumer, 4).await[&0].len(), 4);
+        broker.forget_requests();
+        broker.once(ApiKey::Heartbeat, code.to_wire());
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert_eq!(committed(&broker, 0), None);
+        let again = read(&consumer, 4).await;
+        assert_eq!(again[&0], ["0", "1", "2", "3"], "{code}: not committed, so read again");
+        let joins = broker.seen([ApiKey::JoinGroup]);
+        // Without its id it first has to get a new one.
+        assert_eq!(joins.split(' ').count(), if code == Code::UnknownMemberId { 2 } else { 1 }, "{code}");
+    }
+}
+
+/// edge 56
+#[tokio::test(start_paused = true)]
+async fn a_commit_amid_a_rebalance_says_to_poll_first() {
+    let broker = cluster(1, 2).await;
+    append(&broker, 0, 0..4);
+    let consumer = join(member(&broker, "m").enable_auto_commit(false)).await;
+    read(&consumer, 4).await;
+    broker.once(ApiKey::OffsetCommit, Code::RebalanceInProgress.to_wire());
+    let error = consumer.commit().await.unwrap_err();
+    assert_eq!((error.code(), error.retry()), (Some(Code::RebalanceInProgress), Retry::Backoff), "{error}");
+    assert!(error.to_string().contains("orders[0] at offset 4"), "{error}");
+    // The rebalance that the coordinator spoke of waits for the next poll, and so can the commit.
+    consumer.commit().await.unwrap();
+    assert_eq!(committed(&broker, 0), Some(4));
+    let before = generation(&broker);
+    consumer.poll(Duration::from_secs(1)).await.unwrap();
+    broker.until(|broker| generation(broker) > before && consumer.assignment().len() == 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_comes_too_late_fails_and_changes_nothing() {
+    let broker = cluster(1, 1).await;
+    append(&broker, 0, 0..4);
+    let consumer = join(member(&broker, "m").enable_auto_commit(false)).await;
+    read(&consumer, 4).await;
+    broker.once(ApiKey::OffsetCommit, Code::IllegalGeneration.to_wire());
+    let error = consumer.commit().await.unwrap_err();
+    assert_eq!(error.code(), Some(Code::IllegalGeneration));
+    assert!(!error.is_retriable());
+    assert_eq!(committed(&broker, 0), None);
+    assert_eq!(read(&consumer, 4).await[&0].len(), 4, "lost, and read again");
+}
+
+/// edge 63
+#[tokio::test(start_paused = true)]
+async fn an_offset_that_a_transaction_may_still_change_is_waited_for() {
+    let broker = cluster(1, 1).await;
+    append(&broker, 0, 0..4);
+    broker.commit("billing", "orders", 0, 2);
+    broker.times(3, ApiKey::OffsetFetch, Code::UnstableOffsetCommit.to_wire());
+    let consumer = join(member(&broker, "m")).await;
+    assert_eq!(read(&consumer, 2).await[&0], ["2", "3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waiting_cannot_mend_is_said_by_a_poll_and_tried_again() {
+    for (api, code) in [
+        (ApiKey::FindCoordinator, Code::GroupAuthorizationFailed),
+        (ApiKey::JoinGroup, Code::GroupAuthorizationFailed),
+        (ApiKey::JoinGroup, Code::InconsistentGroupProtocol),
+        (ApiKey::JoinGroup, Code::GroupMaxSizeReached),
+        (ApiKey::JoinGroup, Code::InvalidSessionTimeout),
+        (ApiKey::SyncGroup, Code::GroupAuthorizationFailed),
+        (ApiKey::Heartbeat, Code::GroupAuthorizationFailed),
+        (ApiKey::OffsetFetch, Code::GroupAuthorizationFailed),
+    ] {
+        let broker = cluster(1, 1).await;
+        append(&broker, 0, 0..4);
+        broker.once(api, code.to_wire());
+        let consumer = join(member(&broker, "m")).await;
+        let mut errors = Vec::new();
+        let mut all = BTreeMap::new();
+        for _ in 0..6 {
+            match consumer.poll(Duration::from_secs(2)).await {
+                Ok(records) => values(&records, &mut all),
+                Err(error) => errors.push(error),
+            }
+        }
+        assert_eq!(errors.len(), 1, "{api:?} {code}: {errors:?}");
+        assert_eq!(errors[0].code(), Some(code));
+        assert!(errors[0].to_string().contains("billing"), "{}", errors[0]);
+        assert!(all.get(&0).is_some_and(|values| values.len() >= 4), "{api:?} {code}: it went on, {errors:?}");
+    }
+}
+
+/// edge 68
+#[tokio::test(start_paused = true)]
+async fn closing_amid_a_rebalance_does_not_hang() {
+    let broker = cluster(1, 2).await;
+    let first = joined(&broker, 2).await;
+    append(&broker, 0, 0..4);
+    // Holds records, so the rebalance waits for it.
+    read(&first, 4).await;
+    let second = join(member(&broker, "second")).await;
+    broker.until(|broker| broker.group("billing").unwrap().state == "PreparingRebalance").await;
+    let start = Instant::now();
+    second.close(Duration::from_secs(5)).await.unwrap();
+    first.close(Duration::from_secs(5)).await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(broker.group("billing").unwrap().members.is_empty());
+    assert_eq!(committed(&broker, 0), Some(4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_without_a_coordinator_takes_no_longer_than_it_may() {
+    let broker = cluster(1, 1).await;
+    let consumer = joined(&broker, 1).await;
+    append(&broker, 0, 0..4);
+    read(&consumer, 4).await;
+    broker.node(0).pause();
+    let start = Instant::now();
+    assert!(consumer.close(Duration::from_secs(3)).await.is_err());
+    assert_eq!(start.elapsed().as_secs(), 3);
+}
+
+/// A member that dies says nothing; after its session its partitions go to the others, from where it committed.
+#[tokio::test(start_paused = true)]
+async fn what_a_member_had_when_it_died_is_read_by_another() {
+    let broker = cluster(1, 2).await;
+    for number in 0..2 {
+        append(&broker, number, 0..10);
+    }
+    let builder = |name| member(&broker, name).session_timeout(Duration::from_secs(10)).max_poll_records(3_usize);
+    let doomed = join(builder("doomed")).await;
+    read(&doomed, 6).await;
+    doomed.commit().await.unwrap();
+    for api in [ApiKey::Heartbeat, ApiKey::OffsetCommit, ApiKey::JoinGroup, ApiKey::LeaveGroup, ApiKey::FindCoordinator]
+    {
+        broker.on(api).client_id("doomed").always().ignore();
+    }
+    let heir = join(builder("heir")).await;
+    let start = Instant::now();
+    let all = read(&heir, 14).await;
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    for number in 0..2 {
+        let first = committed(&broker, number).unwrap();
+        assert!(all[&number].contains(&"9".to_owned()) && all[&number].len() <= 10 && first > 0, "{all:?}");
+    }
+    assert_eq!(all.values().map(Vec::len).sum::<usize>(), 14, "what was committed is not read again");
+    assert_eq!(heir.position(&partition(0)).await.unwrap(), 10);
+}
