@@ -4,11 +4,13 @@
 //! are the defaults but for what a scenario names.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use ottla::{Delivery, Producer, Record};
+
+mod process;
+
+use process::{Apart, SERVE, cpu_seconds, peak_mb, serve};
 
 const WINDOW: usize = 200_000;
 const PARTITIONS: u16 = 6;
@@ -74,12 +76,12 @@ const SCENARIOS: &[Scenario] = &[
 
 fn main() {
     let arguments: Vec<_> = std::env::args().collect();
-    if arguments.iter().any(|argument| argument == "--serve") {
-        return serve();
+    if arguments.iter().any(|argument| argument == SERVE) {
+        return serve("bench", PARTITIONS, true);
     }
-    let mut broker = Discarding::start();
+    let broker = Apart::start(&[]);
     println!("{:48} {:>12} {:>14} {:>10}", "scenario", "records/s", "CPU s/million", "RSS MB");
-    let filter = arguments.get(1).filter(|argument| !argument.starts_with("--"));
+    let filter = arguments.get(1).filter(|argument| !argument.starts_with('-'));
     for scenario in SCENARIOS.iter().filter(|scenario| filter.is_none_or(|text| scenario.name.contains(text.as_str())))
     {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -123,57 +125,4 @@ async fn run(scenario: &Scenario, address: &str) {
         cpu / millions,
         peak_mb()
     );
-}
-
-/// A broker in a process of its own.
-struct Discarding {
-    child: Child,
-    address: String,
-}
-
-impl Discarding {
-    fn start() -> Self {
-        let program = std::env::current_exe().expect("this program");
-        let mut child = Command::new(program)
-            .arg("--serve")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a broker");
-        let mut address = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut address).expect("its address");
-        Self { child, address: address.trim().to_owned() }
-    }
-
-    fn stop(&mut self) {
-        // Its standard input ends, and so does it.
-        drop(self.child.stdin.take());
-        self.child.wait().expect("its end");
-    }
-}
-
-fn serve() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let broker = ottla_broker::Broker::start().topic("bench", PARTITIONS).discard(true).await;
-        println!("{}", broker.address());
-        let ended = tokio::task::spawn_blocking(|| std::io::stdin().lines().count());
-        ended.await.expect("the end of the parent");
-    });
-}
-
-/// User and system time of this process so far.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-    let fields: Vec<_> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
-    // Fields 14 and 15 of the whole line, in ticks of 10 ms.
-    let ticks: f64 = fields[11..13].iter().map(|ticks| ticks.parse::<f64>().expect("ticks")).sum();
-    ticks / 100.0
-}
-
-/// The largest resident size of this process so far.
-fn peak_mb() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).expect("VmHWM");
-    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok()).expect("kB") / 1024.0
 }
