@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{broker, groups, produce, topics};
+use crate::{broker, consume, groups, produce, topics};
 
 /// Kafka from the command line.
 ///
@@ -49,6 +49,7 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Broker(broker::Args),
+    Consume(Box<consume::Args>),
     Groups(groups::Args),
     Produce(Box<produce::Args>),
     Topics(topics::Args),

@@ -4,6 +4,7 @@
 
 mod args;
 mod broker;
+mod consume;
 mod failure;
 mod groups;
 mod output;
@@ -46,6 +47,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             // Many clients at once: their requests are checked on all cores.
             on(Builder::new_multi_thread(), broker::run(broker, stop, json))
         }
+        Command::Consume(consume) => on(Builder::new_current_thread(), consume::run(consume, &settings, stop, json)),
         Command::Groups(groups) => on(Builder::new_current_thread(), groups::run(groups, &settings, json)),
         Command::Produce(produce) => on(Builder::new_current_thread(), produce::run(produce, &settings, stop, json)),
         Command::Topics(topics) => on(Builder::new_current_thread(), topics::run(topics, &settings, json)),

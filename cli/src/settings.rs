@@ -50,6 +50,15 @@ impl Settings {
         Ok(ottla::Producer::builder("").set_all(self.all(&[], ProducerBuilder::SETTINGS, options)?))
     }
 
+    /// A consumer's settings; `defaults` give way to what the user says, `options` are those of the command.
+    pub(crate) fn consumer(
+        &self,
+        defaults: &[(&str, &str)],
+        options: &[(&str, String)],
+    ) -> Result<ConsumerBuilder, Failure> {
+        Ok(ottla::Consumer::builder("").set_all(self.all(defaults, ConsumerBuilder::SETTINGS, options)?))
+    }
+
     /// An admin client's settings.
     pub(crate) fn admin(&self) -> Result<AdminBuilder, Failure> {
         Ok(ottla::Admin::builder("").set_all(self.all(&[], AdminBuilder::SETTINGS, &[])?))

@@ -36,10 +36,6 @@ impl Stop {
         Ok(Self(stop))
     }
 
-    pub(crate) fn is_asked(&self) -> bool {
-        *self.0.borrow()
-    }
-
     /// Resolves once the command is to end.
     pub(crate) async fn asked(&self) {
         // The sender lives as long as the process.

@@ -14,12 +14,13 @@ pub(super) struct Blocks<R> {
     from: R,
     /// The beginning of a line whose end was not read yet.
     tail: Vec<u8>,
+    longest: usize,
     is_over: bool,
 }
 
 impl<R: Read> Blocks<R> {
     pub(super) fn new(from: R) -> Self {
-        Self { from, tail: Vec::new(), is_over: false }
+        Self { from, tail: Vec::new(), longest: LONGEST_LINE, is_over: false }
     }
 
     /// Fills `block` with at least one line, as soon as there is one. False at the end of the input; the last line
@@ -32,8 +33,9 @@ impl<R: Read> Blocks<R> {
         block.append(&mut self.tail);
         while !self.is_over {
             let known = block.len();
-            if known > LONGEST_LINE {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "a line is longer than 100 MiB"));
+            if known > self.longest {
+                let problem = format!("a line is longer than {} MiB", self.longest >> 20);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
             }
             block.resize(known + PIECE, 0);
             let read = self.read(&mut block[known..]);
@@ -116,9 +118,11 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_refused_before_it_fills_the_memory() {
-        let mut blocks = Blocks::new(io::repeat(b'x'));
-        let error = blocks.next(&mut Vec::new()).unwrap_err();
-        assert!(error.to_string().contains("100 MiB"), "{error}");
+        let mut blocks = Blocks { longest: 1 << 20, ..Blocks::new(io::repeat(b'x')) };
+        let mut block = Vec::new();
+        let error = blocks.next(&mut block).unwrap_err();
+        assert_eq!(error.to_string(), "a line is longer than 1 MiB");
+        assert!(block.len() <= (1 << 20) + PIECE);
     }
 
     proptest! {

@@ -35,8 +35,10 @@ struct Line<'a> {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    name_base64: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     value: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -56,7 +58,7 @@ pub(super) fn read<'a>(line: &'a [u8], mut record: Record<'a>) -> Result<Record<
         record = record.value(value);
     }
     for header in line.headers {
-        let name = header.name.into_owned();
+        let name = bytes("name", header.name, header.name_base64)?.ok_or("a header has no `name`")?;
         record = match bytes("value", header.value, header.value_base64)? {
             Some(value) => record.header(name, value),
             None => record.null_header(name),
@@ -99,7 +101,7 @@ mod tests {
         let expected = record().timestamp(7).key("k\n").value(&[255, 0]).header("h", "").null_header("h");
         assert_eq!(read(line, record()).unwrap(), expected.header("g", &[255]).into_owned());
         assert_eq!(read(b"{}", record()).unwrap(), record());
-        assert_eq!(read(br#"{"key":null,"value":""}"#, record()).unwrap(), record().value(""));
+        assert_eq!(read(br#"{"key":null,"value":""}"#, record()).unwrap(), record().value("").into_owned());
     }
 
     #[test]

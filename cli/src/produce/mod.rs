@@ -168,14 +168,18 @@ impl Args {
             }
             return Ok(Lines::Json);
         }
-        let key_separator = self.key_separator.as_deref().map(text::separator).transpose();
-        let key_separator = key_separator.map_err(|rule| Failure::usage(format!("--key-separator: {rule}")))?;
+        let key_separator = self.key_separator.as_deref().map(separator).transpose()?;
         Ok(Lines::Text(Box::new(Layout {
             key_separator: key_separator.map(|bytes| Finder::new(&bytes).into_owned()),
             headers: self.headers,
             null: self.null_value.clone().map(String::into_bytes),
         })))
     }
+}
+
+/// What `--key-separator` says, here and in `ottla consume`.
+pub(crate) fn separator(text: &str) -> Result<Vec<u8>, Failure> {
+    text::separator(text).map_err(|rule| Failure::usage(format!("--key-separator: {rule}")))
 }
 
 /// Why no more lines are sent.
