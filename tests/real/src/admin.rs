@@ -2,10 +2,11 @@
 //!
 //! Each message has the highest version that both Kafka 3.9 and 4.3 speak and that needs no topic id.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
@@ -42,16 +43,24 @@ impl Cluster {
             .with_replication_factor(-1);
         let request =
             CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(ANSWER.as_millis() as i32);
-        for result in self.ask(7, &request)?.topics {
-            check(result.error_code).with_context(|| format!("create {name}: {:?}", result.error_message))?;
-        }
-        // Every broker knows them: a client may ask any.
-        until(&format!("leaders of {name}"), CHANGE, || {
+        eventually(&format!("topic {name}"), || {
+            for result in self.ask(7, &request)?.topics {
+                match check(result.error_code) {
+                    // The name is ours alone: an attempt that seemed to fail has created it.
+                    Ok(()) | Err(ResponseError::TopicAlreadyExists) => {}
+                    Err(error) => return Err(error).with_context(|| format!("{:?}", result.error_message)),
+                }
+            }
+            Ok(Some(()))
+        })?;
+        // Every broker knows its leaders: a client may ask any.
+        eventually(&format!("leaders of {name}"), || {
             let led = |view: &Vec<MetadataResponseTopic>| {
                 let found: Vec<_> = view.iter().flat_map(|topic| &topic.partitions).collect();
                 found.len() == usize::from(partitions) && found.iter().all(|partition| partition.leader_id != NOBODY)
             };
-            Ok(self.views(Some(&name))?.iter().all(led).then_some(()))
+            let views = self.views(Some(&name))?;
+            Ok((views.len() == self.running()?.count() && views.iter().all(led)).then_some(()))
         })?;
         Ok(name)
     }
@@ -71,26 +80,16 @@ impl Cluster {
     /// If there is no such partition or broker, or it does not lead within a minute.
     pub fn move_leader(&self, topic: &str, partition: i32, broker: u16) -> Result<()> {
         let wanted = BrokerId(broker.into());
-        let before = self.partition(topic, partition)?.replica_nodes;
-        let mut replicas = vec![wanted];
-        replicas.extend(before.iter().filter(|&&replica| replica != wanted));
-        replicas.truncate(before.len());
-
-        let reassigned = ReassignablePartition::default().with_partition_index(partition).with_replicas(Some(replicas));
-        let topics = vec![ReassignableTopic::default().with_name(topic_name(topic)).with_partitions(vec![reassigned])];
-        let request = AlterPartitionReassignmentsRequest::default().with_topics(topics);
-        let response = self.ask(0, &request)?;
-        check(response.error_code).with_context(|| format!("{:?}", response.error_message))?;
-        for result in response.responses.iter().flat_map(|topic| &topic.partitions) {
-            check(result.error_code)
-                .with_context(|| format!("move {topic}-{partition} to broker {broker}: {:?}", result.error_message))?;
-        }
-        // A new replica has to catch up first; until then an election changes nothing.
-        until(&format!("broker {broker} to lead {topic}-{partition}"), CHANGE, || {
-            if self.leader(topic, partition)? == Some(broker) {
+        eventually(&format!("broker {broker} to lead {topic}-{partition}"), || {
+            let now = self.partition(topic, partition)?;
+            if now.replica_nodes.first() != Some(&wanted) {
+                self.prefer(topic, partition, wanted, &now.replica_nodes)?;
+            } else if now.leader_id == wanted {
                 return Ok(Some(()));
+            } else {
+                // A new replica has to catch up first; until then an election changes nothing.
+                self.elect_preferred(topic, partition)?;
             }
-            self.elect_preferred(topic, partition)?;
             Ok(None)
         })
     }
@@ -100,7 +99,7 @@ impl Cluster {
     /// # Errors
     /// If that takes more than a minute.
     pub fn wait_until_in_sync(&self) -> Result<()> {
-        until("every replica to be in sync", CHANGE, || {
+        eventually("every replica to be in sync", || {
             let in_sync = |partition: &MetadataResponsePartition| {
                 partition.leader_id != NOBODY && partition.isr_nodes.len() == partition.replica_nodes.len()
             };
@@ -109,6 +108,21 @@ impl Cluster {
             let all = views.iter().flatten().flat_map(|topic| &topic.partitions).all(in_sync);
             Ok((all && views.len() == self.nodes.len()).then_some(()))
         })
+    }
+
+    /// Makes a broker the first replica, and so the preferred leader.
+    fn prefer(&self, topic: &str, partition: i32, broker: BrokerId, replicas: &[BrokerId]) -> Result<()> {
+        let mut wanted = vec![broker];
+        wanted.extend(replicas.iter().filter(|&&replica| replica != broker));
+        wanted.truncate(replicas.len());
+        let reassigned = ReassignablePartition::default().with_partition_index(partition).with_replicas(Some(wanted));
+        let topics = vec![ReassignableTopic::default().with_name(topic_name(topic)).with_partitions(vec![reassigned])];
+        let response = self.ask(0, &AlterPartitionReassignmentsRequest::default().with_topics(topics))?;
+        check(response.error_code).with_context(|| format!("{:?}", response.error_message))?;
+        for result in response.responses.iter().flat_map(|topic| &topic.partitions) {
+            check(result.error_code).with_context(|| format!("{:?}", result.error_message))?;
+        }
+        Ok(())
     }
 
     fn elect_preferred(&self, topic: &str, partition: i32) -> Result<()> {
@@ -133,14 +147,18 @@ impl Cluster {
         partitions
             .filter(|found| found.partition_index == partition)
             .max_by_key(|found| found.leader_epoch)
-            .with_context(|| format!("there is no partition {topic}-{partition}"))
+            .with_context(|| format!("no running broker knows a partition {topic}-{partition}"))
     }
 
-    /// What each running broker knows of one topic, or of all.
+    /// What each running broker that answers knows of one topic, or of all.
     fn views(&self, name: Option<&str>) -> Result<Vec<Vec<MetadataResponseTopic>>> {
         let topics = name.map(|name| vec![MetadataRequestTopic::default().with_name(Some(topic_name(name)))]);
         let request = MetadataRequest::default().with_topics(topics).with_allow_auto_topic_creation(false);
-        self.running()?.map(|broker| Ok(call(broker, 12, &request)?.topics)).collect()
+        Ok(self
+            .running()?
+            .filter_map(|broker| call(broker, 12, &request).ok())
+            .map(|response| response.topics)
+            .collect())
     }
 
     /// Asks the first broker that runs; it hands on what only the controller can do.
@@ -157,6 +175,32 @@ impl Cluster {
         }
         Ok(running.into_iter())
     }
+}
+
+/// Tries until there is something; an error that another attempt may not meet is no end.
+fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let mut passing = None;
+    let found = until(what, CHANGE, || match attempt() {
+        Err(error) if is_passing(&error) => {
+            passing = Some(error);
+            Ok(None)
+        }
+        other => other,
+    });
+    found.map_err(|error| match &passing {
+        Some(passing) => error.context(format!("{passing:#}")),
+        None => error,
+    })
+}
+
+/// Whether a broker that starts, ends or changes its controller may fail so.
+fn is_passing(error: &Error) -> bool {
+    error.chain().any(|cause| match cause.downcast_ref() {
+        // Too few brokers are up just now.
+        Some(ResponseError::InvalidReplicationFactor) => true,
+        Some(code) => code.is_retriable(),
+        None => cause.is::<io::Error>(),
+    })
 }
 
 fn topic_name(name: &str) -> TopicName {

@@ -59,8 +59,8 @@ fn a_paused_broker_loses_its_leadership_and_gets_its_replica_back() {
 
     cluster.pause(3).unwrap();
     assert_eq!(cluster.status().unwrap()[2].state, State::Paused);
-    // Its session is 3 s; if it was the active controller, another one is elected first.
-    until("another leader", Duration::from_secs(15), || {
+    // Its session is 3 s. If it was the active controller another one is elected first, and counts anew.
+    until("another leader", Duration::from_secs(30), || {
         Ok(cluster.leader(&topic, 0)?.is_some_and(|leader| leader != 3).then_some(()))
     })
     .unwrap();
