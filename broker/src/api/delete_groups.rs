@@ -45,6 +45,15 @@ fn delete(cluster: &mut Cluster, context: &Context, id: &str) -> Result<(), Resp
     Ok(())
 }
 
+/// The partitions whose offsets are to be deleted.
+pub(super) fn targets(request: &OffsetDeleteRequest) -> Vec<(String, i32)> {
+    let mut targets = Vec::new();
+    for topic in &request.topics {
+        targets.extend(topic.partitions.iter().map(|partition| (topic.name.to_string(), partition.partition_index)));
+    }
+    targets
+}
+
 /// OffsetDelete: forgets offsets of topics to which no member subscribes.
 pub(super) fn offsets(
     cluster: &mut Cluster,

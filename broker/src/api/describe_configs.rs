@@ -126,6 +126,12 @@ fn broker_values(config: &Config, node: i32) -> Vec<Value> {
     ]
 }
 
+/// The topics that IncrementalAlterConfigs is about.
+pub(super) fn altered(request: &IncrementalAlterConfigsRequest) -> Vec<(String, i32)> {
+    let topics = request.resources.iter().filter(|resource| resource.resource_type == TOPIC);
+    topics.map(|resource| (resource.resource_name.to_string(), -1)).collect()
+}
+
 /// IncrementalAlterConfigs: sets or unsets a topic's settings.
 pub(super) fn alter(
     cluster: &mut Cluster,

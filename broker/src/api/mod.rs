@@ -179,6 +179,8 @@ impl Request {
             Self::CreateTopics(request) => create_topics::targets(request),
             Self::DeleteRecords(request) => delete_records::targets(request),
             Self::DescribeConfigs(request) => describe_configs::targets(request),
+            Self::IncrementalAlterConfigs(request) => describe_configs::altered(request),
+            Self::OffsetDelete(request) => delete_groups::targets(request),
             Self::DeleteTopics(request) => delete_topics::targets(request, topics),
             Self::OffsetForLeaderEpoch(request) => offset_for_leader_epoch::targets(request),
             Self::ApiVersions(_)
@@ -187,12 +189,10 @@ impl Request {
             | Self::DescribeGroups(_)
             | Self::FindCoordinator(_)
             | Self::Heartbeat(_)
-            | Self::IncrementalAlterConfigs(_)
             | Self::InitProducerId(_)
             | Self::JoinGroup(_)
             | Self::LeaveGroup(_)
             | Self::ListGroups(_)
-            | Self::OffsetDelete(_)
             | Self::SyncGroup(_) => Vec::new(),
         }
     }

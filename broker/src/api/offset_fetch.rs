@@ -131,7 +131,7 @@ fn fetch(
         return response.with_error_code(ResponseError::NotCoordinator.code());
     }
     let Some(wanted) = request.topics else {
-        return response.with_topics(all(cluster, context, &id));
+        return response.with_topics(all(cluster, context, &id, verdict));
     };
     let topics = wanted.into_iter().map(|topic| {
         let by_id = context.version >= TOPIC_IDS_FROM;
@@ -153,10 +153,13 @@ fn fetch(
 }
 
 /// Every offset the group has committed.
-fn all(cluster: &Cluster, context: &Context, id: &str) -> Vec<OffsetFetchResponseTopics> {
+fn all(cluster: &Cluster, context: &Context, id: &str, verdict: &Verdict) -> Vec<OffsetFetchResponseTopics> {
     let Some(group) = cluster.groups.get(id) else { return Vec::new() };
     let topics = group.offsets.iter().map(|(name, partitions)| {
-        let partitions = partitions.iter().map(|(index, committed)| found(context, *index, committed));
+        let partitions = partitions.iter().map(|(index, committed)| match verdict.error_at(name, *index) {
+            Some(code) => nothing(*index).with_error_code(code),
+            None => found(context, *index, committed),
+        });
         let answered = OffsetFetchResponseTopics::default().with_partitions(partitions.collect());
         if context.version >= TOPIC_IDS_FROM {
             answered.with_topic_id(cluster.topics.get(name).map(|topic| topic.id).unwrap_or_default())

@@ -192,6 +192,17 @@ fn a_second_member_makes_the_first_join_again() {
 }
 
 #[test]
+fn a_rebalance_waits_for_whoever_was_given_an_id() {
+    let (mut coordinator, first) = Coordinator::with_one_member();
+    let asking = coordinator.join(&member(""), START);
+    let promised = coordinator.joined(asking).unwrap().member_id;
+    let again = coordinator.join(&member(&first), START);
+    assert!(coordinator.joined(again).is_none(), "another is expected");
+    coordinator.join(&member(&promised), START);
+    assert_eq!(coordinator.joined(again).unwrap().members.len(), 2);
+}
+
+#[test]
 fn who_misses_the_rebalance_timeout_is_out() {
     let (mut coordinator, first) = Coordinator::with_one_member();
     let (second, joining) = coordinator.enter(&member(""), START);
@@ -392,6 +403,14 @@ fn no_commit_is_taken_between_join_and_assignment() {
 fn a_commit_keeps_the_session_alive() {
     let (mut coordinator, first) = Coordinator::with_one_member();
     coordinator.group.check_commit(&first, None, 1, SESSION / 2).unwrap();
+    coordinator.group.on_time(SESSION);
+    assert_eq!(coordinator.heartbeat(&first, SESSION), Ok(()));
+}
+
+#[test]
+fn sessions_begin_anew_at_another_coordinator() {
+    let (mut coordinator, first) = Coordinator::with_one_member();
+    coordinator.group.moved(SESSION / 2);
     coordinator.group.on_time(SESSION);
     assert_eq!(coordinator.heartbeat(&first, SESSION), Ok(()));
 }

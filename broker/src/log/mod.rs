@@ -66,7 +66,6 @@ impl Log {
         header.leader_epoch = leader_epoch;
         let base_offset = header.base_offset;
         self.end_offset = header.last_offset() + 1;
-        self.epochs.assign(leader_epoch, base_offset);
         if header.has_producer() {
             self.producers.appended(&header);
         }
@@ -251,6 +250,16 @@ mod tests {
         assert_eq!((log.start_offset(), log.end_offset(), log.batches().len()), (4, 6, 1));
         log.delete_before(100);
         assert_eq!((log.start_offset(), log.batches().len()), (6, 0));
+    }
+
+    #[test]
+    fn truncation_forgets_epochs_that_began_later() {
+        let mut log = log(&[2]);
+        log.epochs.assign(0, 0);
+        log.epochs.assign(1, 2);
+        log.append(batch(2), 1, true);
+        log.truncate(2);
+        assert_eq!(log.epochs.latest(), Some(0));
     }
 
     #[test]

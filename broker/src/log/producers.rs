@@ -167,6 +167,12 @@ mod tests {
     }
 
     #[test]
+    fn batches_of_an_older_epoch_are_no_duplicates() {
+        let producers = after(&[header(1, 0, 0), header(1, 0, 1), header(1, 1, 0)]);
+        assert_eq!(producers.check(&header(1, 1, 1)), Ok(Verdict::Append));
+    }
+
+    #[test]
     fn an_older_epoch_is_invalid_even_for_a_duplicate() {
         let producers = after(&[header(1, 0, 0), header(1, 1, 0)]);
         assert_eq!(refused(&producers, &header(1, 0, 0)), ResponseError::InvalidProducerEpoch);

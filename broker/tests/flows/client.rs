@@ -1,5 +1,7 @@
 //! A client of the least kind: one connection, one request at a time or several in a row.
 
+use std::time::Duration;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::indexmap::IndexMap;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -97,9 +99,10 @@ impl Client {
         response
     }
 
-    /// True if the broker has closed the connection, or does so without another answer.
+    /// True if the broker has closed the connection, or soon does so without another answer.
     pub(crate) async fn is_closed(&mut self) -> bool {
-        self.receive_frame().await.is_none()
+        let soon = Duration::from_secs(10);
+        tokio::time::timeout(soon, self.receive_frame()).await.is_ok_and(|frame| frame.is_none())
     }
 
     pub(crate) async fn metadata(&mut self, topic: &str) -> MetadataResponse {

@@ -8,13 +8,15 @@ use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::list_offsets_response::ListOffsetsPartitionResponse;
 use kafka_protocol::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
-use kafka_protocol::messages::{FetchRequest, FetchResponse, ListOffsetsRequest, OffsetForLeaderEpochRequest};
+use kafka_protocol::messages::{
+    FetchRequest, FetchResponse, ListOffsetsRequest, OffsetForLeaderEpochRequest, ProduceRequest,
+};
 use kafka_protocol::records::RecordBatchDecoder;
 use ottla_broker::Broker;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::client::{Client, batch, broker, record, topic_name};
+use super::client::{Client, batch, broker, produce, record, topic_name};
 
 /// A fetch of `orders` from these offsets of partitions 0, 1, …, which doesn't wait.
 fn fetch(offsets: &[i64]) -> FetchRequest {
@@ -102,21 +104,24 @@ async fn a_fetch_that_waits_holds_up_what_follows_on_its_connection() {
     let mut client = Client::of(&broker);
     let start = Instant::now();
     client.send(12, fetch(&[0]).with_max_wait_ms(500)).await;
-    client.send(12, fetch(&[0])).await;
-    client.receive::<FetchRequest>(12).await.unwrap();
+    client.send(12, produce("orders", 0, batch(&[record("tea")]))).await;
+    let (_, response) = client.receive::<FetchRequest>(12).await.unwrap();
     assert_eq!(start.elapsed(), Duration::from_millis(500));
-    client.receive::<FetchRequest>(12).await.unwrap();
-    assert_eq!(broker.count(ottla_broker::ApiKey::Fetch), 2);
+    assert!(values(partition(&response, 0)).is_empty(), "the record is written only then");
+    let (_, response) = client.receive::<ProduceRequest>(12).await.unwrap();
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_fetch_that_waits_learns_of_errors_at_once() {
     let broker = broker().await;
     let mut client = Client::of(&broker);
+    let start = Instant::now();
     client.send(12, fetch(&[0]).with_max_wait_ms(1_000_000)).await;
     broker.until_seen(ottla_broker::ApiKey::Fetch, 1).await;
     broker.delete_topic("orders");
     let (_, response) = client.receive::<FetchRequest>(12).await.unwrap();
+    assert_eq!(start.elapsed(), Duration::ZERO);
     assert_eq!(partition(&response, 0).error_code, ResponseError::UnknownTopicOrPartition.code());
 }
 

@@ -115,6 +115,15 @@ async fn a_member_joins_syncs_beats_commits_and_leaves() {
 }
 
 #[tokio::test]
+async fn nobody_can_leave_a_group_that_is_not_there() {
+    let broker = broker().await;
+    let leaving = MemberIdentity::default().with_member_id(text("who")).with_group_instance_id(None);
+    let request = LeaveGroupRequest::default().with_group_id(billing()).with_members(vec![leaving]);
+    let response = Client::of(&broker).call(5, request).await;
+    assert_eq!((response.error_code, response.members[0].error_code), (0, ResponseError::UnknownMemberId.code()));
+}
+
+#[tokio::test]
 async fn two_members_share_and_the_leader_assigns() {
     let broker = broker().await;
     let (mut first, mut second) = (Client::of(&broker), Client::of(&broker));
