@@ -13,7 +13,6 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::metadata::Scope;
 use super::{Cluster, Lane};
 use crate::config::RecoveryStrategy;
 use crate::connection::{Backoff, Link};
@@ -212,10 +211,9 @@ impl Driver {
         if response.brokers.is_empty() {
             return Err(Error::broker(Code::BrokerNotAvailable, "metadata names no broker"));
         }
-        let newer = Arc::new(cluster.metadata().merged(response, Scope::Some));
+        let newer = Arc::new(cluster.metadata().merged(response));
         cluster.forget_links(&newer);
         cluster.view.send_modify(|view| {
-            // Of topics no longer wanted nothing is kept.
             view.metadata = newer;
             view.failure = None;
         });

@@ -12,7 +12,6 @@ use crate::net::Address;
 /// One state of the cluster. Never changed: a newer answer gives a newer state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metadata {
-    pub(crate) cluster_id: Option<Str>,
     pub(crate) controller: Option<i32>,
     pub(crate) brokers: BTreeMap<i32, Broker>,
     pub(crate) topics: HashMap<Str, Arc<Topic>>,
@@ -52,18 +51,9 @@ pub(crate) struct Partition {
     pub(crate) offline: Vec<i32>,
 }
 
-/// What an answer was asked for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Scope {
-    /// Every topic of the cluster: one that is missing is gone.
-    All,
-    /// Some topics: the others stay as they were.
-    Some,
-}
-
 impl Metadata {
-    /// The state after an answer.
-    pub(crate) fn merged(&self, response: &MetadataResponse, scope: Scope) -> Self {
+    /// The state after an answer about some topics; the others stay as they were.
+    pub(crate) fn merged(&self, response: &MetadataResponse) -> Self {
         let brokers: BTreeMap<_, _> = response
             .brokers
             .iter()
@@ -73,10 +63,7 @@ impl Metadata {
                 Some((broker.node_id, Broker { address, rack: broker.rack.as_ref().map(Str::unshared) }))
             })
             .collect();
-        let mut topics = match scope {
-            Scope::All => HashMap::new(),
-            Scope::Some => self.topics.clone(),
-        };
+        let mut topics = self.topics.clone();
         for answer in &response.topics {
             let Some(name) = self.name_of(answer) else { continue };
             let known = self.topics.get(&name);
@@ -88,7 +75,6 @@ impl Metadata {
         let ids =
             topics.values().filter(|topic| !topic.id.is_zero()).map(|topic| (topic.id, topic.name.clone())).collect();
         Self {
-            cluster_id: response.cluster_id.as_ref().map(Str::unshared),
             controller: Some(response.controller_id).filter(|id| brokers.contains_key(id)),
             brokers,
             topics,
@@ -253,7 +239,7 @@ mod tests {
     }
 
     fn with_leader_1_at_epoch_5() -> Metadata {
-        Metadata::default().merged(&answer(ID, Code::None, vec![partition(0, 1, 5)]), Scope::Some)
+        Metadata::default().merged(&answer(ID, Code::None, vec![partition(0, 1, 5)]))
     }
 
     fn leader(metadata: &Metadata) -> Option<i32> {
@@ -265,7 +251,7 @@ mod tests {
     fn an_older_epoch_does_not_move_the_leader_back() {
         let known = with_leader_1_at_epoch_5();
         for (epoch, expected) in [(4, 1), (5, 2), (-1, 2), (6, 2)] {
-            let after = known.merged(&answer(ID, Code::None, vec![partition(0, 2, epoch)]), Scope::Some);
+            let after = known.merged(&answer(ID, Code::None, vec![partition(0, 2, epoch)]));
             assert_eq!(leader(&after), Some(expected), "epoch {epoch}");
         }
     }
@@ -274,7 +260,7 @@ mod tests {
     #[test]
     fn a_recreated_topic_starts_its_epochs_over() {
         let after = with_leader_1_at_epoch_5()
-            .merged(&answer(Uuid([8; 16]), Code::None, vec![partition(0, 2, 0)]), Scope::Some);
+            .merged(&answer(Uuid([8; 16]), Code::None, vec![partition(0, 2, 0)]));
         assert_eq!(leader(&after), Some(2));
         assert_eq!(after.ids.get(&Uuid([8; 16])).map(Str::as_str), Some("orders"));
         assert_eq!(after.ids.get(&ID), None);
@@ -283,7 +269,7 @@ mod tests {
     /// edge 75: an error in an answer leaves the leaders where they were.
     #[test]
     fn an_error_keeps_the_leaders_and_is_remembered() {
-        let after = with_leader_1_at_epoch_5().merged(&answer(ID, Code::LeaderNotAvailable, vec![]), Scope::Some);
+        let after = with_leader_1_at_epoch_5().merged(&answer(ID, Code::LeaderNotAvailable, vec![]));
         assert_eq!(leader(&after), Some(1));
         assert_eq!(after.topics["orders"].error, Code::LeaderNotAvailable);
     }
@@ -291,18 +277,17 @@ mod tests {
     #[test]
     fn a_topic_that_is_gone_loses_its_partitions() {
         let after =
-            with_leader_1_at_epoch_5().merged(&answer(Uuid::ZERO, Code::UnknownTopicOrPartition, vec![]), Scope::Some);
+            with_leader_1_at_epoch_5().merged(&answer(Uuid::ZERO, Code::UnknownTopicOrPartition, vec![]));
         assert!(!after.topics["orders"].is_usable());
         let none = MetadataResponse { topics: vec![], ..answer(ID, Code::None, vec![]) };
-        assert!(with_leader_1_at_epoch_5().merged(&none, Scope::Some).topics.contains_key("orders"));
-        assert!(!with_leader_1_at_epoch_5().merged(&none, Scope::All).topics.contains_key("orders"));
+        assert!(with_leader_1_at_epoch_5().merged(&none).topics.contains_key("orders"), "it was not asked for");
     }
 
     /// edge 76: no leader, or one that is not among the brokers.
     #[test]
     fn a_leader_that_is_not_there_is_no_leader() {
         for nobody in [-1, 9] {
-            let after = Metadata::default().merged(&answer(ID, Code::None, vec![partition(0, nobody, 1)]), Scope::Some);
+            let after = Metadata::default().merged(&answer(ID, Code::None, vec![partition(0, nobody, 1)]));
             assert_eq!(leader(&after), None);
         }
     }
@@ -313,7 +298,7 @@ mod tests {
         let mut moved = answer(ID, Code::None, vec![partition(0, 1, 5)]);
         moved.brokers.remove(1);
         moved.brokers[0].port = 9999;
-        let after = with_leader_1_at_epoch_5().merged(&moved, Scope::Some);
+        let after = with_leader_1_at_epoch_5().merged(&moved);
         assert_eq!(after.brokers.keys().copied().collect::<Vec<_>>(), [1]);
         assert_eq!(after.brokers[&1].address.port, 9999);
     }
@@ -321,7 +306,7 @@ mod tests {
     #[test]
     fn partitions_with_gaps_are_not_believed() {
         let after = with_leader_1_at_epoch_5()
-            .merged(&answer(ID, Code::None, vec![partition(2_000_000_000, 1, 6)]), Scope::Some);
+            .merged(&answer(ID, Code::None, vec![partition(2_000_000_000, 1, 6)]));
         assert_eq!(after.topics["orders"].partitions.len(), 1);
         assert_eq!(after.topics["orders"].error, Code::UnknownServerError);
     }

@@ -20,8 +20,6 @@ mod coordinator;
 mod driver;
 mod metadata;
 
-#[cfg(test)]
-pub(crate) use metadata::Scope;
 pub(crate) use metadata::{Metadata, Partition, Topic};
 
 use crate::config::ClientConfig;

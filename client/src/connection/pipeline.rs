@@ -36,10 +36,6 @@ impl<R> Pipeline<R> {
         self.in_flight.is_empty()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.in_flight.len()
-    }
-
     /// A request was written.
     pub(crate) fn sent(&mut self, correlation: i32, timeout: Duration, request: R, now: Instant) {
         self.last_active = now;

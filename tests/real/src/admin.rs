@@ -94,6 +94,31 @@ impl Cluster {
         })
     }
 
+    /// The files of a topic's log, on every broker that has a replica.
+    ///
+    /// # Errors
+    /// If a broker's folder cannot be read.
+    pub fn segments(&self, topic: &str) -> Result<Vec<String>> {
+        let mut segments = Vec::new();
+        for broker in self.brokers() {
+            for partition in std::fs::read_dir(crate::node::folder(&self.folder, broker).join("data"))? {
+                let partition = partition?.path();
+                let name = partition.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                if name.rsplit_once('-').is_none_or(|(name, _)| name != topic) {
+                    continue;
+                }
+                for file in std::fs::read_dir(&partition)? {
+                    let file = file?.path();
+                    if file.extension().is_some_and(|extension| extension == "log") {
+                        segments.push(file.display().to_string());
+                    }
+                }
+            }
+        }
+        segments.sort();
+        Ok(segments)
+    }
+
     /// Waits until every replica of every partition is in sync, as it is before anything breaks.
     ///
     /// # Errors

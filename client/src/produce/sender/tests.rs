@@ -9,7 +9,7 @@ use ottla_wire::records::{BatchHeader, batches};
 use ottla_wire::{Code, Uuid};
 
 use super::*;
-use crate::cluster::{Metadata, Scope};
+use crate::cluster::Metadata;
 use crate::produce::delivery::{Delivery, Unreported};
 use crate::produce::request::Outgoing;
 
@@ -84,7 +84,7 @@ impl Fixture {
             }],
             ..MetadataResponse::default()
         };
-        self.metadata = self.metadata.merged(&response, Scope::Some);
+        self.metadata = self.metadata.merged(&response);
         self.sender.on_metadata(&self.metadata)
     }
 

@@ -1,4 +1,7 @@
 //! Tests against real Apache Kafka: one binary, so that all of them share one cluster.
 
 mod cluster;
+mod embedded;
+mod groups;
 mod produce;
+mod program;
