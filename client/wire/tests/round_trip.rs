@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use ottla_wire::compression::Decompressor;
-use ottla_wire::records::{BatchHeader, Body, BodyCrc, BodyEncoder, Problem, TimestampType, batches};
+use ottla_wire::records::{BatchHeader, Body, BodyCrc, BodyEncoder, Problem, RecordTooLarge, TimestampType, batches};
 
 type Header<'a> = (&'a [u8], Option<&'a [u8]>);
 type Record<'a> = (i64, Option<&'a [u8]>, Option<&'a [u8]>, &'a [Header<'a>]);
@@ -149,4 +149,16 @@ fn a_wrong_count_is_noticed_at_the_last_record() {
         assert_eq!(records.by_ref().take_while(Result::is_ok).count(), readable, "of {count} stated");
         assert!(records.next().is_none());
     }
+}
+
+#[test]
+fn a_record_that_no_batch_has_room_for_is_refused_and_leaves_no_trace() {
+    let (mut encoder, mut body) = encode(RECORDS);
+    let before = body.clone();
+    let large = vec![0; 64 << 20];
+    // The same slice sixteen times is a GiB, and nothing of it is copied.
+    let headers = std::iter::repeat_n((b"h".as_slice(), Some(large.as_slice())), 16);
+    assert!(encoder.size_of(0, None, None, headers.clone()) > 1 << 30);
+    assert_eq!(encoder.push(&mut body, 0, None, None, headers), Err(RecordTooLarge));
+    assert_eq!((body, encoder.count()), (before, RECORDS.len() as i32));
 }
