@@ -44,6 +44,12 @@ pub(crate) fn on_answer(response: &ApiVersionsResponse, asked: i16) -> Result<St
 }
 
 impl Versions {
+    /// A broker that speaks these and no others.
+    #[cfg(test)]
+    pub(crate) fn of(ranges: &[(ApiKey, i16, i16)]) -> Self {
+        Self(ranges.iter().map(|(api, min, max)| (*api as i16, (*min, *max))).collect())
+    }
+
     /// The highest version of a request that both sides speak.
     pub(crate) fn choose<R: Request>(&self) -> Result<i16, Error> {
         self.choose_up_to::<R>(R::MAX_VERSION)

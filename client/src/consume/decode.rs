@@ -191,3 +191,176 @@ fn after(batch: &Batch, position: Position) -> Position {
 fn flaw(partition: &TopicPartition, offset: i64, error: BatchError) -> Error {
     Error::caused_by(Kind::Protocol, format!("{partition} at offset {offset} cannot be read"), error)
 }
+
+#[cfg(test)]
+mod tests {
+    use ottla_wire::records::HEADER_LEN;
+
+    use super::*;
+    use crate::consume::testing;
+
+    const VALUES: &[&[u8]] = &[b"a", b"b", b"c", b"d"];
+
+    fn orders() -> TopicPartition {
+        TopicPartition::new("orders", 3)
+    }
+
+    fn at(offset: i64) -> Position {
+        Position { offset, epoch: -1 }
+    }
+
+    fn read_from(item: Item, offset: i64, max: usize) -> Read {
+        read(&orders(), item, at(offset), max, true, &mut Decompressor::new(1 << 20))
+    }
+
+    fn offsets(read: &Read) -> Vec<i64> {
+        let mut records = crate::consume::Records::default();
+        read.part.iter().cloned().for_each(|part| records.push(part));
+        records.iter().map(|record| record.offset()).collect()
+    }
+
+    fn raw(bytes: Bytes) -> Item {
+        Item::Raw(testing::parse(bytes))
+    }
+
+    #[test]
+    fn a_batch_is_handed_out_in_parts_and_each_record_once() {
+        let mut item = Some(raw(testing::bytes(10, VALUES)));
+        let mut position = at(10);
+        let mut seen = Vec::new();
+        while let Some(next) = item {
+            let read = read_from(next, position.offset, 3);
+            seen.push(offsets(&read));
+            position = read.position;
+            item = read.rest;
+        }
+        assert_eq!(seen, [vec![10, 11, 12], vec![13]]);
+        assert_eq!(position.offset, 14);
+    }
+
+    #[test]
+    fn a_part_that_ends_with_its_batch_leaves_nothing_behind() {
+        let read = read_from(raw(testing::bytes(10, VALUES)), 10, 4);
+        assert_eq!(offsets(&read).len(), 4);
+        assert!(read.rest.is_none());
+    }
+
+    /// edge 33
+    #[test]
+    fn records_before_the_position_are_dropped() {
+        let read = read_from(raw(testing::bytes(10, VALUES)), 12, 500);
+        assert_eq!(offsets(&read), [12, 13]);
+    }
+
+    /// edge 32: compaction took records from the middle and from the end.
+    #[test]
+    fn the_position_goes_past_the_batch_and_not_past_its_last_record() {
+        let bytes = testing::bytes_with(10, &[(None, Some(b"a"), &[]), (None, Some(b"b"), &[])], |header| {
+            header.last_offset_delta = 7;
+            header.partition_leader_epoch = 5;
+        });
+        let read = read_from(raw(bytes), 10, 500);
+        assert_eq!(offsets(&read), [10, 11]);
+        assert_eq!(read.position, Position { offset: 18, epoch: 5 });
+    }
+
+    /// edges 31, 32
+    #[test]
+    fn markers_and_empty_batches_move_the_position_alone() {
+        let marker = testing::bytes_with(10, &[(None, Some(b"m"), &[])], |header| header.control = true);
+        let empty = testing::bytes_with(11, &[], |header| header.last_offset_delta = 3);
+        for (bytes, next) in [(marker, 11), (empty, 15)] {
+            let read = read_from(raw(bytes), 10, 500);
+            assert!(read.part.is_none() && read.rest.is_none() && read.flaw.is_none());
+            assert_eq!(read.position.offset, next);
+        }
+    }
+
+    /// edge 36
+    #[test]
+    fn every_record_of_a_batch_stamped_by_the_broker_has_its_time() {
+        let bytes = testing::bytes_with(0, &[(None, None, &[]), (None, None, &[])], |header| {
+            header.timestamp_type = TimestampType::LogAppendTime;
+            header.max_timestamp = 77;
+        });
+        let mut records = crate::consume::Records::default();
+        records.push(read_from(raw(bytes), 0, 500).part.unwrap());
+        assert!(
+            records
+                .iter()
+                .all(|record| record.timestamp() == 77 && record.timestamp_type() == TimestampType::LogAppendTime)
+        );
+    }
+
+    /// edge 35
+    #[test]
+    fn a_wrong_checksum_names_partition_and_offset_and_moves_nothing() {
+        for control in [false, true] {
+            let mut bytes =
+                testing::bytes_with(10, &[(None, Some(b"a"), &[])], |header| header.control = control).to_vec();
+            let value = bytes.len() - 2;
+            bytes[value] ^= 1;
+            let read = read_from(raw(bytes.into()), 10, 500);
+            assert!(read.part.is_none());
+            assert_eq!(read.position.offset, 10);
+            let flaw = read.flaw.unwrap().to_string();
+            assert!(flaw.starts_with("orders[3] at offset 10 cannot be read: batch at offset 10"), "{flaw}");
+        }
+    }
+
+    #[test]
+    fn what_comes_before_a_malformed_record_is_handed_out() {
+        let mut bytes = testing::bytes(10, VALUES).to_vec();
+        // The third record says that its key is longer than the batch.
+        let record = HEADER_LEN + 2 * (bytes.len() - HEADER_LEN) / 4;
+        bytes[record + 4] = 0x7e;
+        let read = read(&orders(), raw(bytes.into()), at(10), 500, false, &mut Decompressor::new(1 << 20));
+        assert_eq!(offsets(&read), [10, 11]);
+        assert_eq!(read.position.offset, 12);
+        assert!(read.flaw.unwrap().to_string().contains("orders[3] at offset 12"));
+    }
+
+    #[test]
+    fn an_answer_is_split_from_the_position_on() {
+        let bytes = [testing::bytes(0, VALUES), testing::bytes(4, VALUES), testing::bytes(8, VALUES)].concat();
+        let split = split(&orders(), bytes.into(), 5);
+        assert_eq!(split.items.len(), 2, "the first is over");
+        assert_eq!(split.next, 12);
+    }
+
+    /// edge 34
+    #[test]
+    fn a_batch_that_was_cut_short_is_fetched_again() {
+        let whole = testing::bytes(0, VALUES);
+        let bytes = [whole.clone(), whole.slice(..whole.len() - 1)].concat();
+        let cut = split(&orders(), bytes.into(), 0);
+        assert_eq!((cut.items.len(), cut.next), (1, 4));
+        let nothing_whole = split(&orders(), whole.slice(..20), 0);
+        assert!(matches!(&nothing_whole.items[..], [Item::Flaw(_)]));
+        assert_eq!(nothing_whole.next, 0);
+    }
+
+    /// edge 41
+    #[test]
+    fn an_old_format_is_named_after_what_comes_before_it() {
+        let mut old = testing::bytes(4, VALUES).to_vec();
+        old[16] = 1;
+        let bytes = [testing::bytes(0, VALUES), old.into()].concat();
+        let split = split(&orders(), bytes.into(), 0);
+        assert_eq!(split.next, 4);
+        let [Item::Raw(_), Item::Flaw(flaw)] = &split.items[..] else { panic!("{:?}", split.items) };
+        assert!(flaw.to_string().contains("orders[3] at offset 4"), "{flaw}");
+        assert!(flaw.to_string().contains("format 1"), "{flaw}");
+    }
+
+    #[test]
+    fn offsets_at_the_end_of_the_numbers_do_not_panic() {
+        for (base, delta) in [(i64::MAX, 0), (i64::MAX - 1, i32::MAX), (5, -9), (i64::MIN, 0)] {
+            let bytes = testing::bytes_with(base, &[(None, None, &[])], |header| header.last_offset_delta = delta);
+            for item in split(&orders(), bytes.clone(), 0).items {
+                read_from(item, 0, 500);
+            }
+            read_from(raw(bytes), 0, 500);
+        }
+    }
+}

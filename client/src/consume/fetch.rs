@@ -228,3 +228,116 @@ impl Plan {
         answers
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ottla_wire::messages::fetch_response::{FetchableTopicResponse, LeaderIdAndEpoch, PartitionData};
+    use ottla_wire::{ApiKey, encode_request};
+
+    use super::*;
+    use crate::config::ConsumerConfig;
+
+    fn plan(topics: &[(&str, u8, &[i32])]) -> Plan {
+        let asked = topics.iter().flat_map(|(topic, id, partitions)| {
+            partitions.iter().map(|partition| Asked {
+                partition: TopicPartition::new(*topic, *partition),
+                topic_id: Uuid([*id; 16]),
+                stamp: 1,
+                offset: 10 + i64::from(*partition),
+                leader_epoch: 4,
+            })
+        });
+        Plan { kind: FetchKind::Waiting, asked: asked.collect(), more_at: None }
+    }
+
+    fn versions(max: i16) -> Versions {
+        Versions::of(&[(ApiKey::Fetch, 0, max)])
+    }
+
+    fn answer(partition_index: i32, code: Code) -> PartitionData {
+        PartitionData { partition_index, error_code: code, ..PartitionData::default() }
+    }
+
+    #[test]
+    fn topics_go_by_their_ids_if_all_have_one_and_the_broker_knows_how() {
+        let limits = Limits::of(&ConsumerConfig::default());
+        for (plan, broker, expected) in [
+            (plan(&[("a", 1, &[0, 1]), ("b", 2, &[0])]), 18, 18),
+            (plan(&[("a", 1, &[0, 1]), ("b", 2, &[0])]), 11, 11),
+            (plan(&[("a", 1, &[0, 1]), ("b", 0, &[0])]), 18, 12),
+        ] {
+            let (request, version) = plan.request(&limits, &versions(broker)).unwrap();
+            assert_eq!(version, expected);
+            let topics: Vec<_> = request.topics.iter().map(|topic| (&*topic.topic, topic.partitions.len())).collect();
+            assert_eq!(topics, [("a", 2), ("b", 1)]);
+            assert_eq!(request.topics[0].partitions[1].fetch_offset, 11);
+            assert_eq!((request.session_id, request.session_epoch), (0, -1));
+            encode_request(&request, version, 1, None).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_refill_does_not_wait() {
+        let limits = Limits::of(&ConsumerConfig::default());
+        let plan = plan(&[("a", 1, &[0])]);
+        assert_eq!(plan.request(&limits, &versions(18)).unwrap().0.max_wait_ms, 500);
+        let refill = Plan { kind: FetchKind::Refill, ..plan };
+        assert_eq!(refill.request(&limits, &versions(18)).unwrap().0.max_wait_ms, 0);
+    }
+
+    /// edge 46: what was not asked for is ignored, what was left out is not taken for an empty answer.
+    #[test]
+    fn an_answer_is_read_by_what_was_asked() {
+        let plan = plan(&[("a", 1, &[0, 1]), ("b", 2, &[0])]);
+        for version in [12, 13] {
+            let topic = |name: &str, id, partitions| FetchableTopicResponse {
+                topic: if version <= 12 { name.into() } else { Str::default() },
+                topic_id: if version > 12 { Uuid([id; 16]) } else { Uuid::ZERO },
+                partitions,
+            };
+            let response = FetchResponse {
+                responses: vec![
+                    topic("c", 3, vec![answer(0, Code::None)]),
+                    topic(
+                        "a",
+                        1,
+                        vec![answer(1, Code::NotLeaderOrFollower), answer(7, Code::None), answer(0, Code::None)],
+                    ),
+                ],
+                ..FetchResponse::default()
+            };
+            let answers: Vec<_> = plan
+                .read(&response, version)
+                .into_iter()
+                .map(|answer| (answer.asked.partition.to_string(), answer.code))
+                .collect();
+            let expected =
+                [("a[1]", Code::NotLeaderOrFollower), ("a[0]", Code::None), ("b[0]", Code::UnknownServerError)];
+            assert_eq!(answers, expected.map(|(partition, code)| (partition.to_owned(), code)));
+        }
+    }
+
+    #[test]
+    fn the_error_of_a_whole_answer_is_that_of_every_partition() {
+        let plan = plan(&[("a", 1, &[0, 1])]);
+        let response = FetchResponse { error_code: Code::UnknownTopicId, ..FetchResponse::default() };
+        let codes: Vec<_> = plan.read(&response, 18).into_iter().map(|answer| answer.code).collect();
+        assert_eq!(codes, [Code::UnknownTopicId, Code::UnknownTopicId]);
+    }
+
+    #[test]
+    fn a_leader_that_the_broker_names_is_passed_on() {
+        let plan = plan(&[("a", 1, &[0])]);
+        let moved = PartitionData {
+            current_leader: LeaderIdAndEpoch { leader_id: 3, leader_epoch: 9 },
+            ..answer(0, Code::NotLeaderOrFollower)
+        };
+        let topic = FetchableTopicResponse {
+            topic_id: Uuid([1; 16]),
+            partitions: vec![moved],
+            ..FetchableTopicResponse::default()
+        };
+        let response = FetchResponse { responses: vec![topic], ..FetchResponse::default() };
+        assert_eq!(plan.read(&response, 16)[0].leader, Some(Leader { broker: 3, epoch: 9 }));
+    }
+}

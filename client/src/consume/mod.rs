@@ -40,6 +40,8 @@ mod stream;
 mod take;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use call::{PATIENCE, Questions, deadline, sleep_until};
 pub(crate) use committer::commit_before_rebalance;

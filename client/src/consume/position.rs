@@ -348,7 +348,3 @@ impl Assigned {
         self.retry_at = None;
     }
 }
-
-#[cfg(test)]
-#[path = "position_tests.rs"]
-mod tests;

@@ -1,0 +1,427 @@
+//! The consumer's state against made-up metadata and answers: time is moved, nothing is waited for.
+#![expect(clippy::disallowed_methods, reason = "a start for the time that the tests move")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ottla_wire::compression::Decompressor;
+use ottla_wire::{Code, Uuid};
+use tokio::time::Instant;
+
+use super::arrive::FoundOffset;
+use super::commit::{self, Which};
+use super::fetch::{Answer, FetchKind, Next, Plan};
+use super::position::{EARLIEST, LATEST, Leader, LookUps, Place, Position};
+use super::state::{State, Subject};
+use super::{OffsetAndMetadata, Records, decode, testing};
+use crate::TopicPartition;
+use crate::cluster::{Metadata, Partition, Topic};
+use crate::config::ConsumerConfig;
+use crate::error::{Error, Kind};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn orders(number: i32) -> TopicPartition {
+    TopicPartition::new("orders", number)
+}
+
+/// The topic `orders`: the leader and epoch of each partition.
+fn metadata(id: u8, leaders: &[(i32, i32)]) -> Metadata {
+    let partition = |(broker, epoch): &(i32, i32)| Partition {
+        leader: Some(*broker).filter(|broker| *broker >= 0),
+        leader_epoch: *epoch,
+        replicas: vec![],
+        isr: vec![],
+        offline: vec![],
+    };
+    let topic = Topic {
+        name: "orders".into(),
+        id: Uuid([id; 16]),
+        is_internal: false,
+        partitions: leaders.iter().map(partition).collect(),
+        error: Code::None,
+    };
+    let mut metadata = Metadata { version: 1, ..Metadata::default() };
+    metadata.topics.insert("orders".into(), Arc::new(topic));
+    metadata
+}
+
+struct Fixture {
+    state: State,
+    now: Instant,
+    decompressor: Decompressor,
+}
+
+impl Fixture {
+    fn new(settings: &[(&str, &str)]) -> Self {
+        let mut config = ConsumerConfig::default();
+        for (key, value) in settings {
+            config.set(key, value).unwrap();
+        }
+        let now = Instant::now();
+        let state = State::new(&config, fastrand::Rng::with_seed(7), now);
+        Self { state, now, decompressor: Decompressor::new(1 << 20) }
+    }
+
+    /// Reads partitions 0.. of `orders` by hand, led as given, from offset 0.
+    fn reading(settings: &[(&str, &str)], leaders: &[(i32, i32)]) -> Self {
+        let mut all = vec![("auto.offset.reset", "earliest")];
+        all.extend(settings);
+        let mut fixture = Self::new(&all);
+        fixture.state.assign((0..).take(leaders.len()).map(orders).collect(), fixture.now).unwrap();
+        fixture.state.on_metadata(&metadata(1, leaders));
+        for number in (0..).take(leaders.len()) {
+            fixture.state.positions.start_over(&orders(number), Place::At(Position { offset: 0, epoch: -1 }));
+        }
+        fixture
+    }
+
+    fn look_ups(&mut self) -> LookUps {
+        self.state.look_ups(self.now)
+    }
+
+    /// The next fetch from a broker, as offsets by partition.
+    fn plan(&mut self, broker: i32) -> Option<Plan> {
+        match self.state.next_fetch(broker, self.now) {
+            Next::Fetch(plan) => Some(plan),
+            _ => None,
+        }
+    }
+
+    fn refill(&mut self, broker: i32) -> Option<Plan> {
+        match self.state.next_refill(broker, self.now) {
+            Next::Fetch(plan) => Some(plan),
+            _ => None,
+        }
+    }
+
+    fn answer(&mut self, plan: &Plan, answers: &[(i32, Code, Bytes)]) -> super::arrive::Arrived {
+        let answers = answers.iter().map(|(number, code, records)| {
+            let asked = plan.asked.iter().find(|asked| asked.partition.partition == *number).unwrap().clone();
+            Answer { asked, code: *code, records: records.clone(), leader: None }
+        });
+        let answers = answers.collect();
+        let arrived = self.state.on_fetched(plan.kind, answers, self.now);
+        self.state.fetch_ended(plan);
+        arrived
+    }
+
+    /// What a poll hands out: partition and offset.
+    fn poll(&mut self, max: usize) -> Vec<(i32, i64)> {
+        self.state.poll_began(self.now).unwrap();
+        let mut records = Records::default();
+        while records.len() < max {
+            let Some(taken) = self.state.take() else { break };
+            let (key, left) = (taken.key(), max - records.len());
+            let read = decode::read(&taken.partition, taken.item, taken.position, left, true, &mut self.decompressor);
+            let is_full = read.part.as_ref().is_some_and(|part| part.count == left);
+            let settled = self.state.settle(key, read, is_full, self.now);
+            settled.part.into_iter().for_each(|part| records.push(part));
+        }
+        self.state.poll_ended(self.now);
+        records.iter().map(|record| (record.partition(), record.offset())).collect()
+    }
+
+    fn position(&self, number: i32) -> Option<i64> {
+        Some(self.state.positions.get(&orders(number))?.position()?.offset)
+    }
+}
+
+fn asked(plan: Option<Plan>) -> Vec<(i32, i64)> {
+    let asked = |plan: Plan| plan.asked.iter().map(|asked| (asked.partition.partition, asked.offset)).collect();
+    plan.map_or_else(Vec::new, asked)
+}
+
+fn values(base: i64, count: usize) -> Bytes {
+    testing::bytes(base, &vec![&b"0123456789"[..]; count])
+}
+
+#[test]
+fn without_a_group_each_leader_is_asked_where_to_start() {
+    let mut fixture = Fixture::new(&[("auto.offset.reset", "latest")]);
+    fixture.state.assign((0..3).map(orders).collect(), fixture.now).unwrap();
+    assert_eq!(fixture.look_ups(), LookUps::default(), "no leader is known");
+    assert!(fixture.state.lacks_metadata(&Metadata::default()));
+
+    fixture.state.on_metadata(&metadata(1, &[(1, 5), (2, 6), (1, 7)]));
+    let due = fixture.look_ups();
+    let of = |broker: i32| {
+        due.offsets[&broker].iter().map(|query| (query.partition.partition, query.leader_epoch)).collect::<Vec<_>>()
+    };
+    assert_eq!((of(1), of(2)), (vec![(0, 5), (2, 7)], vec![(1, 6)]));
+    assert!(due.offsets.values().flatten().all(|query| query.timestamp == LATEST));
+    assert_eq!(fixture.look_ups(), LookUps::default(), "each is asked once");
+
+    let found = FoundOffset { offset: 9, timestamp: -1, epoch: 4 };
+    assert!(!fixture.state.on_offset(&due.offsets[&2][0], Ok(found), fixture.now));
+    assert_eq!(fixture.position(1), Some(9));
+    assert_eq!(asked(fixture.plan(2)), [(1, 9)]);
+    assert_eq!(asked(fixture.plan(1)), []);
+}
+
+#[test]
+fn with_a_group_what_it_committed_comes_first_and_then_the_policy() {
+    let mut fixture = Fixture::new(&[("group.id", "g"), ("auto.offset.reset", "earliest")]);
+    fixture.state.assign((0..2).map(orders).collect(), fixture.now).unwrap();
+    fixture.state.on_metadata(&metadata(1, &[(1, 5), (1, 5)]));
+    let due = fixture.look_ups();
+    assert_eq!(due.committed.len(), 2);
+    let committed = OffsetAndMetadata { offset: 7, leader_epoch: Some(3), metadata: String::new() };
+    let (partition, stamp) = &due.committed[0];
+    fixture.state.on_committed(partition, *stamp, Ok(Some(committed)), fixture.now);
+    let (partition, stamp) = &due.committed[1];
+    fixture.state.on_committed(partition, *stamp, Ok(None), fixture.now);
+    assert_eq!(fixture.state.positions.get(&orders(0)).unwrap().position(), Some(Position { offset: 7, epoch: 3 }));
+    assert_eq!(fixture.look_ups().offsets[&1][0].timestamp, EARLIEST);
+}
+
+/// edge 48
+#[test]
+fn what_was_asked_before_a_seek_is_stale() {
+    let mut fixture = Fixture::new(&[("auto.offset.reset", "earliest")]);
+    fixture.state.assign([orders(0)].into(), fixture.now).unwrap();
+    fixture.state.on_metadata(&metadata(1, &[(1, 5)]));
+    let query = fixture.look_ups().offsets[&1][0].clone();
+    fixture.state.positions.start_over(&orders(0), Place::At(Position { offset: 40, epoch: -1 }));
+    let found = FoundOffset { offset: 0, timestamp: -1, epoch: 0 };
+    fixture.state.on_offset(&query, Ok(found), fixture.now);
+    assert_eq!(fixture.position(0), Some(40));
+
+    let plan = fixture.plan(1).unwrap();
+    fixture.state.positions.start_over(&orders(0), Place::At(Position { offset: 41, epoch: -1 }));
+    fixture.answer(&plan, &[(0, Code::None, values(40, 5))]);
+    assert_eq!(fixture.poll(10), []);
+    assert_eq!(asked(fixture.plan(1)), [(0, 41)]);
+}
+
+#[test]
+fn failures_wait_longer_and_longer_until_there_is_another_leader() {
+    let mut fixture = Fixture::reading(&[], &[(1, 5)]);
+    let mut waits = Vec::new();
+    for _ in 0..6 {
+        let plan = fixture.plan(1).unwrap();
+        assert!(fixture.answer(&plan, &[(0, Code::NotLeaderOrFollower, Bytes::new())]).is_outdated);
+        let Next::Wait(Some(until)) = fixture.state.next_fetch(1, fixture.now) else { panic!() };
+        waits.push((until - fixture.now).as_millis());
+        fixture.now = until;
+    }
+    assert!(waits.windows(2).all(|pair| pair[1] > pair[0] || pair[1] > 750), "{waits:?}");
+    let plan = fixture.plan(1).unwrap();
+    fixture.answer(&plan, &[(0, Code::NotLeaderOrFollower, Bytes::new())]);
+    assert_eq!(asked(fixture.plan(1)), []);
+    // edge 49
+    fixture.state.on_metadata(&metadata(1, &[(1, 6)]));
+    assert_eq!(asked(fixture.plan(1)), [(0, 0)]);
+}
+
+/// edge 44: whatever the epoch, a partition goes where its leader is.
+#[test]
+fn a_partition_follows_its_leader_even_without_a_newer_epoch() {
+    let mut fixture = Fixture::reading(&[], &[(1, 5)]);
+    for (broker, epoch) in [(2, 5), (3, -1), (1, 4)] {
+        assert!(fixture.state.on_metadata(&metadata(1, &[(broker, epoch)])));
+        assert_eq!(fixture.state.positions.get(&orders(0)).unwrap().leader, Some(Leader { broker, epoch }));
+        assert_eq!(asked(fixture.plan(broker)), [(0, 0)]);
+    }
+    assert!(!fixture.state.on_metadata(&metadata(1, &[(1, 4)])));
+}
+
+#[test]
+fn the_answer_of_whichever_leader_was_faster_counts_and_the_other_is_dropped() {
+    let mut fixture = Fixture::reading(&[], &[(1, 5)]);
+    let old = fixture.plan(1).unwrap();
+    fixture.state.on_metadata(&metadata(1, &[(2, 6)]));
+    let new = fixture.plan(2).unwrap();
+    fixture.answer(&new, &[(0, Code::None, values(0, 5))]);
+    fixture.answer(&old, &[(0, Code::None, values(0, 3))]);
+    assert_eq!(fixture.poll(10).len(), 5);
+    assert_eq!(fixture.position(0), Some(5));
+}
+
+#[test]
+fn a_full_partition_is_left_out_until_there_is_room_and_then_refilled() {
+    let mut fixture = Fixture::reading(&[("max.partition.fetch.bytes", "150")], &[(1, 5), (1, 5)]);
+    let plan = fixture.plan(1).unwrap();
+    assert_eq!(plan.asked.len(), 2);
+    fixture
+        .answer(&plan, &[(0, Code::None, [values(0, 5), values(5, 5)].concat().into()), (1, Code::None, Bytes::new())]);
+    let waiting = fixture.plan(1).unwrap();
+    assert_eq!(asked(Some(waiting.clone())), [(1, 0)]);
+    assert_eq!(asked(fixture.refill(1)), [], "there is no room yet, and 1 is being fetched");
+    fixture.state.fetchers.insert(1, Arc::default());
+
+    assert_eq!(fixture.poll(5).len(), 5);
+    let refill = fixture.refill(1).unwrap();
+    assert_eq!(refill.kind, FetchKind::Refill);
+    assert_eq!(asked(Some(refill.clone())), [(0, 10)]);
+    fixture.answer(&refill, &[(0, Code::None, Bytes::new())]);
+    assert_eq!(asked(fixture.refill(1)), [], "there was nothing: it waits with the others");
+    fixture.answer(&waiting, &[(1, Code::None, Bytes::new())]);
+    assert_eq!(asked(fixture.plan(1)), [(0, 10), (1, 0)]);
+}
+
+#[test]
+fn a_fetch_that_failed_leaves_its_partitions_fetchable() {
+    let mut fixture = Fixture::reading(&[], &[(1, 5)]);
+    let plan = fixture.plan(1).unwrap();
+    assert_eq!(asked(fixture.refill(1)), []);
+    fixture.state.fetch_ended(&plan);
+    assert_eq!(asked(fixture.refill(1)), [(0, 0)]);
+}
+
+#[test]
+fn a_broker_is_not_asked_for_more_than_may_be_held_of_it() {
+    let mut fixture = Fixture::reading(
+        &[("fetch.max.bytes", "150"), ("max.partition.fetch.bytes", "100")],
+        &[(1, 5), (1, 5), (2, 5)],
+    );
+    let plan = fixture.plan(1).unwrap();
+    fixture.answer(&plan, &[(0, Code::None, values(0, 1)), (1, Code::None, values(0, 1))]);
+    assert_eq!(asked(fixture.plan(1)), []);
+    assert_eq!(asked(fixture.plan(2)), [(2, 0)], "the other broker is not held up");
+    // edge 47: what rests takes no room from the others.
+    fixture.state.positions.get_mut(&orders(0)).unwrap().is_paused = true;
+    assert_eq!(asked(fixture.plan(1)), [(1, 1)]);
+}
+
+#[test]
+fn partitions_take_turns() {
+    let mut fixture = Fixture::reading(&[], &[(1, 5), (1, 5)]);
+    let plan = fixture.plan(1).unwrap();
+    fixture.answer(&plan, &[(0, Code::None, values(0, 6)), (1, Code::None, values(0, 3))]);
+    let polls: Vec<_> = (0..5).map(|_| fixture.poll(2)).collect();
+    let expected =
+        [vec![(0, 0), (0, 1)], vec![(1, 0), (1, 1)], vec![(0, 2), (0, 3)], vec![(1, 2), (0, 4)], vec![(0, 5)]];
+    assert_eq!(polls, expected);
+}
+
+/// edge 42: what is buffered is handed out before the position is reset.
+#[test]
+fn out_of_range_behind_what_is_buffered_waits() {
+    let mut fixture = Fixture::reading(&[], &[(1, 5)]);
+    let plan = fixture.plan(1).unwrap();
+    fixture.answer(&plan, &[(0, Code::None, values(0, 3))]);
+    let plan = fixture.plan(1).unwrap();
+    assert!(!fixture.answer(&plan, &[(0, Code::OffsetOutOfRange, Bytes::new())]).resets);
+    assert_eq!(fixture.poll(10).len(), 3);
+    fixture.now += SECOND;
+    let plan = fixture.plan(1).unwrap();
+    assert!(fixture.answer(&plan, &[(0, Code::OffsetOutOfRange, Bytes::new())]).resets);
+    assert_eq!(fixture.look_ups().offsets[&1][0].timestamp, EARLIEST);
+}
+
+/// edge 50
+#[test]
+fn a_topic_with_another_id_starts_over_and_commits_nothing_of_before() {
+    let mut fixture = Fixture::reading(&[("group.id", "g")], &[(1, 5)]);
+    let plan = fixture.plan(1).unwrap();
+    fixture.answer(&plan, &[(0, Code::None, values(0, 3))]);
+    fixture.poll(2);
+    fixture.poll(0);
+    assert_eq!(commit::offsets(&fixture.state.positions, Which::Released, fixture.now).len(), 1);
+    fixture.state.on_metadata(&metadata(2, &[(1, 0)]));
+    assert_eq!(fixture.poll(10), [], "what is buffered is of the old one");
+    assert_eq!(fixture.look_ups().offsets[&1][0].timestamp, EARLIEST);
+    assert!(commit::offsets(&fixture.state.positions, Which::Released, fixture.now).is_empty());
+}
+
+#[test]
+fn nowhere_to_start_is_said_again_after_a_while_and_ends_with_a_seek() {
+    let mut fixture = Fixture::new(&[("auto.offset.reset", "none")]);
+    fixture.state.assign([orders(0)].into(), fixture.now).unwrap();
+    for _ in 0..2 {
+        fixture.look_ups();
+        assert_eq!(fixture.state.next_fault().unwrap().kind(), Kind::NoOffset);
+        fixture.look_ups();
+        assert!(fixture.state.next_fault().is_none());
+        fixture.now += SECOND;
+    }
+    fixture.state.positions.start_over(&orders(0), Place::At(Position { offset: 0, epoch: -1 }));
+    fixture.look_ups();
+    assert!(fixture.state.next_fault().is_none());
+}
+
+#[test]
+fn a_fault_is_said_once_however_often_it_came_and_not_after_the_partition_is_gone() {
+    let mut fixture = Fixture::reading(&[], &[(1, 5), (1, 5)]);
+    for _ in 0..3 {
+        let plan = fixture.plan(1).unwrap();
+        let denied =
+            [(0, Code::TopicAuthorizationFailed, Bytes::new()), (1, Code::TopicAuthorizationFailed, Bytes::new())];
+        fixture.answer(&plan, &denied);
+        fixture.now += 2 * SECOND;
+    }
+    assert!(fixture.state.next_fault().unwrap().to_string().contains("orders[0]"));
+    fixture.state.assign([orders(0)].into(), fixture.now).unwrap();
+    assert!(fixture.state.next_fault().is_none());
+}
+
+/// edge 66
+#[test]
+fn what_was_wrong_with_topics_no_longer_wanted_is_not_said() {
+    let mut fixture = Fixture::new(&[("group.id", "g")]);
+    fixture.state.subscribe(["secret".into()].into(), fixture.now).unwrap();
+    fixture.state.faults.insert(Subject::Topic("secret".into()), Error::new(Kind::State, "x"));
+    fixture.state.subscribe(["orders".into()].into(), fixture.now).unwrap();
+    assert!(fixture.state.next_fault().is_none());
+}
+
+#[test]
+fn a_poll_releases_what_the_one_before_handed_out() {
+    let mut fixture = Fixture::reading(&[("group.id", "g"), ("auto.commit.interval.ms", "1000")], &[(1, 5)]);
+    let plan = fixture.plan(1).unwrap();
+    fixture.answer(&plan, &[(0, Code::None, values(0, 6))]);
+    let due = |fixture: &mut Fixture| {
+        let began = fixture.state.poll_began(fixture.now).unwrap();
+        fixture.state.poll_ended(fixture.now);
+        began.commit.map(|(_, offsets)| offsets[&orders(0)].offset)
+    };
+    fixture.poll(2);
+    assert!(fixture.state.commits.outstanding);
+    fixture.now += SECOND;
+    assert_eq!(due(&mut fixture), Some(2));
+    assert!(!fixture.state.commits.outstanding);
+    // One at a time, and not before the interval is over.
+    fixture.now += SECOND;
+    assert_eq!(due(&mut fixture), None);
+    fixture.state.commits.ended(None, fixture.now);
+    fixture.poll(2);
+    assert_eq!(commit::offsets(&fixture.state.positions, Which::HandedOut, fixture.now)[&orders(0)].offset, 4);
+}
+
+#[test]
+fn what_is_committed_is_not_committed_again_until_brokers_might_forget_it() {
+    let mut fixture = Fixture::reading(&[("group.id", "g")], &[(1, 5)]);
+    let offsets = |fixture: &Fixture| commit::offsets(&fixture.state.positions, Which::Released, fixture.now);
+    let first = offsets(&fixture);
+    assert_eq!(first.len(), 1, "where reading starts is worth a commit");
+    commit::committed(&mut fixture.state.positions, &first, fixture.now);
+    assert!(offsets(&fixture).is_empty());
+    fixture.now += 7_200 * SECOND;
+    assert_eq!(offsets(&fixture), first);
+}
+
+#[test]
+fn nothing_is_handed_out_of_frozen_partitions() {
+    let mut fixture = Fixture::reading(&[], &[(1, 5)]);
+    let plan = fixture.plan(1).unwrap();
+    fixture.answer(&plan, &[(0, Code::None, values(0, 3))]);
+    fixture.state.positions.freeze();
+    assert_eq!(fixture.poll(10), []);
+    assert_eq!(asked(fixture.plan(1)), [], "nor is more fetched");
+}
+
+#[test]
+fn a_flaw_comes_after_the_records_before_it_and_is_tried_again_behind_them() {
+    let mut fixture = Fixture::reading(&[], &[(1, 5)]);
+    let plan = fixture.plan(1).unwrap();
+    let mut old = values(3, 3).to_vec();
+    old[16] = 1;
+    fixture.answer(&plan, &[(0, Code::None, [values(0, 3), old.into()].concat().into())]);
+    assert_eq!(asked(fixture.plan(1)), [], "nothing behind it");
+    assert_eq!(fixture.poll(10).len(), 3);
+    assert_eq!(fixture.position(0), Some(3));
+    fixture.now += SECOND;
+    assert_eq!(asked(fixture.plan(1)), [(0, 3)]);
+}
