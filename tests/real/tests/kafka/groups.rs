@@ -46,6 +46,14 @@ impl Java {
     }
 }
 
+impl Drop for Java {
+    fn drop(&mut self) {
+        // It has ended by itself if all went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 fn member(cluster: &Cluster, topic: &str, group: &str) -> Result<Program> {
     let bootstrap = cluster.bootstrap();
     let settings = ["-X", "session.timeout.ms=6000", "-X", "heartbeat.interval.ms=500"];
@@ -68,13 +76,13 @@ fn shared_among(cluster: &Cluster, group: &str, members: usize) -> Result<Vec<us
 
 /// The partitions of each member, from `ottla groups describe --json`.
 fn shares(json: &str) -> Result<Vec<usize>> {
-    let described: serde_json::Value = serde_json::from_str(json.trim())?;
-    let group = if described.is_array() { &described[0] } else { &described };
+    let described: serde_json::Value = serde_json::from_str(json)?;
+    let group = &described[0];
     if group["state"] != "Stable" {
         return Ok(Vec::new());
     }
     let members = group["members"].as_array().context("members")?;
-    Ok(members.iter().map(|member| member["assignment"].as_array().map_or(0, Vec::len)).collect())
+    Ok(members.iter().map(|member| member["partitions"].as_u64().unwrap_or(0) as usize).collect())
 }
 
 fn send(cluster: &Cluster, topic: &str, numbers: std::ops::Range<usize>) -> Result<()> {
