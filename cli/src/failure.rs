@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use ottla::Kind;
 
+use crate::output;
+
 /// Why a command did not do what was asked.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -33,9 +35,9 @@ impl Failure {
             Self::Usage(message) => (message, 2),
         };
         if json {
-            eprintln!("{}", serde_json::json!({ "error": message }));
+            output::note(serde_json::json!({ "error": message }));
         } else {
-            eprintln!("error: {message}");
+            output::note(format_args!("error: {message}"));
         }
         ExitCode::from(code)
     }

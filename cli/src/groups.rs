@@ -43,6 +43,7 @@ struct Listing {
 struct Described {
     group: String,
     state: String,
+    r#type: String,
     protocol_type: String,
     assignor: String,
     coordinator: i32,
@@ -181,6 +182,7 @@ async fn with_offsets(admin: &Admin, group: GroupDescription) -> Result<Describe
     Ok(Described {
         group: group.group.clone(),
         state: group.state.to_string(),
+        r#type: group.group_type.to_string(),
         protocol_type: group.protocol_type.clone(),
         assignor: group.assignor.clone(),
         coordinator: group.coordinator,

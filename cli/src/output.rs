@@ -19,6 +19,11 @@ pub(crate) fn line(text: impl std::fmt::Display) -> io::Result<()> {
     out.flush()
 }
 
+/// Says something on stderr; where nobody listens, to nobody.
+pub(crate) fn note(text: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
 /// Columns of text, as wide as they need to be.
 #[derive(Debug)]
 pub(crate) struct Table {

@@ -18,6 +18,7 @@ use ottla::{Consumer, Records};
 use tokio::time::Instant;
 
 use crate::failure::Failure;
+use crate::output;
 use crate::progress;
 use crate::settings::Settings;
 use crate::stop::Stop;
@@ -132,7 +133,7 @@ pub(crate) async fn run(args: Box<Args>, settings: &Settings, stop: Stop, json: 
     let closed = consumer.close(GRACE).await;
     bar.finish_and_clear();
     if !bar.is_hidden() {
-        eprintln!("{} records, {}", HumanCount(reading.records), HumanBytes(reading.bytes));
+        output::note(format_args!("{} records, {}", HumanCount(reading.records), HumanBytes(reading.bytes)));
     }
     ended.and(closed.map_err(Failure::from))
 }

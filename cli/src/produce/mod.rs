@@ -33,6 +33,9 @@ use text::Layout;
 /// How long after Ctrl-C what was read is still sent.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How often the last acknowledgements are counted for the terminal.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Sends each line of files, or of stdin, as a record.
 ///
 /// A line is a value. With --key-separator it is `KEY SEPARATOR VALUE`; with --headers it begins with
@@ -133,11 +136,15 @@ pub(crate) async fn run(args: Box<Args>, settings: &Settings, stop: Stop, json: 
     });
     let ended = sender.send_all(reader, &stop, patience.as_mut()).await;
     if !matches!(ended, Err(Halt::OutOfPatience)) {
-        tokio::select! {
-            biased;
-            // The tally knows the errors, record by record.
-            _ = producer.flush() => {}
-            () = patience => {}
+        // The tally knows the errors, record by record.
+        let mut flush = pin!(producer.flush());
+        loop {
+            tokio::select! {
+                biased;
+                _ = &mut flush => break,
+                () = patience.as_mut() => break,
+                () = tokio::time::sleep(LOOK) => sender.count(),
+            }
         }
     }
     let _ = producer.close(Duration::ZERO).await;
@@ -154,7 +161,7 @@ pub(crate) async fn run(args: Box<Args>, settings: &Settings, stop: Stop, json: 
     if json {
         output::json(&summary)?;
     } else {
-        eprintln!("{}", summary.text());
+        output::note(summary.text());
     }
     summary.error.map_or(Ok(()), |error| Err(Failure::Failed(error)))
 }
@@ -224,9 +231,7 @@ impl Sender<'_> {
                         (self.file, self.line) = (file, 0);
                     }
                     self.send_block(&bytes, patience.as_mut()).await?;
-                    self.tally.settle();
-                    self.bar.inc(bytes.len() as u64);
-                    self.bar.set_message(format!("{} records acknowledged", HumanCount(self.tally.records)));
+                    self.count();
                     // The reader may have ended before us.
                     let _ = reader.spare.send(bytes);
                 }
@@ -266,6 +271,14 @@ impl Sender<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Counts what was acknowledged by now.
+    fn count(&mut self) {
+        self.tally.settle();
+        // A line's end is read with it.
+        self.bar.set_position(self.tally.bytes + self.tally.records);
+        self.bar.set_message(format!("{} records acknowledged", HumanCount(self.tally.records)));
     }
 
     /// A problem with the line we are at.

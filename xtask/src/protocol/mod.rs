@@ -41,6 +41,7 @@ const APIS: &[&str] = &[
     "CreateTopics",
     "DeleteTopics",
     "InitProducerId",
+    "ConsumerGroupDescribe",
 ];
 
 /// The newest version that Kafka 2.1 speaks, by API key: older ones are never chosen. APIs beyond came later.

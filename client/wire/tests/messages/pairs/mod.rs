@@ -4,6 +4,8 @@
 
 mod api_versions_request;
 mod api_versions_response;
+mod consumer_group_describe_request;
+mod consumer_group_describe_response;
 mod consumer_protocol_assignment;
 mod consumer_protocol_subscription;
 mod create_topics_request;
