@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use bytes::Bytes;
-use ottla_wire::compression::Decompressor;
+use ottla_wire::compression::{Compression, Decompressor};
 use ottla_wire::records::{BatchHeader, Body, BodyCrc, BodyEncoder, Problem, RecordTooLarge, TimestampType, batches};
 
 type Header<'a> = (&'a [u8], Option<&'a [u8]>);
@@ -80,6 +80,15 @@ fn every_field_of_a_header_comes_back() {
     let batch = batches(batch(header, &[])).next().unwrap().unwrap();
     assert_eq!(batch.header, header);
     assert_eq!(batch.last_offset(), (1 << 40) + 99);
+}
+
+#[test]
+fn a_header_that_compaction_left_alone_has_no_records_whatever_its_codec() {
+    for code in 0..=4 {
+        let compression = Compression::from_code(code).unwrap();
+        let header = BatchHeader { compression, last_offset_delta: 9, ..BatchHeader::default() };
+        assert_eq!(read(batch(header, &[])).records().count(), 0, "{compression:?}");
+    }
 }
 
 #[test]

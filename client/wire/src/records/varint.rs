@@ -91,11 +91,17 @@ pub(super) fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut Integers<'_>)) {
             out.truncate(end);
         }
     } else {
-        // Near the end of the buffer, which is not to grow for room that is given back.
-        let mut integers = Integers { room: &mut [0; ROOM], len: 0 };
-        write(&mut integers);
-        out.extend_from_slice(&integers.room[..integers.len.min(ROOM)]);
+        append_at_end(out, write);
     }
+}
+
+/// Near the end of the buffer, which is not to grow for room that is given back.
+#[cold]
+#[inline(never)]
+fn append_at_end(out: &mut Vec<u8>, write: impl FnOnce(&mut Integers<'_>)) {
+    let mut integers = Integers { room: &mut [0; ROOM], len: 0 };
+    write(&mut integers);
+    out.extend_from_slice(&integers.room[..integers.len.min(ROOM)]);
 }
 
 impl Integers<'_> {

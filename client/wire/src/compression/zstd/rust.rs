@@ -37,13 +37,12 @@ pub(in super::super) struct Reader(Option<DecompressContext>);
 
 impl Reader {
     pub(in super::super) fn read(&mut self, body: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<(), Failure> {
-        // zrip reserves what a frame states, up to the limit it is given.
-        let extent = extent::of(body)?;
+        // zrip reserves what a frame states, so that has to be possible first.
+        extent::of(body)?;
         let context = self.0.get_or_insert_default();
-        match context.decompress_into_with_limit(body, out, extent.min(limit)) {
+        match context.decompress_into_with_limit(body, out, limit) {
             Ok(_) => Ok(()),
-            Err(DecompressError::OutputTooSmall) if extent > limit => Err(Failure::TooLarge),
-            Err(DecompressError::OutputTooSmall) => Err(Failure::at(0, "its blocks cannot hold the stated size")),
+            Err(DecompressError::OutputTooSmall) => Err(Failure::TooLarge),
             Err(error) => Err(Failure::at(0, error.to_string())),
         }
     }
