@@ -94,7 +94,7 @@ async fn offsets_come_from_the_leader_of_each_partition() {
         .unwrap();
     for n in 0..6 {
         for _ in 0..n {
-            let _ = producer.enqueue(Record::to("orders").partition(n).value("x")).await.unwrap();
+            drop(producer.enqueue(Record::to("orders").partition(n).value("x")).await.unwrap());
         }
     }
     producer.flush().await.unwrap();
