@@ -104,6 +104,8 @@ impl Error {
     pub fn retry(&self) -> Retry {
         match self.0.kind {
             Kind::Broker(code) if code.refreshes_metadata() => Retry::Refresh,
+            // To the Java client these are final; here they say that what is known of the cluster is outdated.
+            Kind::Broker(Code::BrokerNotAvailable | Code::RebootstrapRequired) => Retry::Refresh,
             Kind::Broker(code) if code.retriable() => Retry::Backoff,
             // Of a commit: it may be tried again after the next poll.
             Kind::Broker(Code::RebalanceInProgress) => Retry::Backoff,

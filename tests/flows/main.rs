@@ -1,4 +1,5 @@
 //! The client's flows against the embedded broker: real requests and answers, in memory, on paused time.
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests own the clock and the tasks")]
 
 mod admin;
 mod cluster;
@@ -7,6 +8,7 @@ mod consume_faults;
 mod consume_stream;
 mod group_faults;
 mod groups;
+mod lifetimes;
 mod produce;
 mod retries;
 

@@ -8,7 +8,7 @@ use ottla_wire::{Code, Request, Str};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
-use crate::cluster::{Cluster, Lane, until};
+use crate::cluster::{Cluster, Lane};
 use crate::connection::Backoff;
 use crate::error::{Error, Kind, Retry};
 
@@ -115,7 +115,7 @@ impl Call {
             self.time_left(),
         );
         let late = || Error::new(Kind::Timeout, format!("{} to broker {broker} timed out", R::API_KEY.name()));
-        until(self.deadline, request).await.unwrap_or_else(|| Err(late()))
+        self.cluster.until(self.deadline, request).await.unwrap_or_else(|| Err(late()))
     }
 
     /// Attempts until every item has its result: those that are to be tried again are asked for again, after a backoff
@@ -190,12 +190,13 @@ impl Call {
         }
         let mut views = self.cluster.watch();
         let ready = async {
-            tokio::time::sleep(pause).await;
+            let until = self.cluster.runtime().now() + pause;
+            self.cluster.until(until, std::future::pending::<()>()).await;
             if is_stale {
                 let _ = views.wait_for(|view| view.metadata.version > seen).await;
             }
         };
-        until(self.deadline, ready).await.is_some()
+        self.cluster.until(self.deadline, ready).await.is_some()
     }
 
     fn out_of_time(&self, last: Error) -> Error {

@@ -33,7 +33,7 @@ impl Cluster {
         let mut backoff = Backoff::new(self.config().retry_backoff, self.config().retry_backoff_max);
         loop {
             let attempt = self.find(group, None);
-            let error = match driver::until(deadline, attempt).await {
+            let error = match self.until(deadline, attempt).await {
                 Some(Ok(broker)) => {
                     self.coordinators.lock().0.insert(group.to_owned(), broker);
                     return Ok(broker);
@@ -43,10 +43,17 @@ impl Cluster {
                 None => return Err(Error::new(Kind::Timeout, context())),
             };
             let wait = self.runtime().random(|random| backoff.next(random));
-            if driver::until(deadline, tokio::time::sleep(wait)).await.is_none() {
+            if !self.pause(wait, deadline).await {
                 return Err(Error::caused_by(Kind::Timeout, context(), error));
             }
         }
+    }
+
+    /// Waits, but not past the deadline. False if that comes first.
+    async fn pause(&self, wait: std::time::Duration, deadline: Instant) -> bool {
+        let end = self.runtime().now() + wait;
+        self.until(end.min(deadline), std::future::pending::<()>()).await;
+        end < deadline
     }
 
     /// Forgets that `broker` coordinates `group`, if that is what is known.
@@ -66,7 +73,8 @@ impl Cluster {
 
     /// Asks one broker, the next when it is silent or cannot be reached; the first answer counts.
     async fn find(&self, group: &str, avoid: Option<i32>) -> Result<i32, Error> {
-        let deadline = self.runtime().now() + self.config().request_timeout;
+        let now = self.runtime().now();
+        let deadline = now.checked_add(self.config().request_timeout).unwrap_or_else(|| now + driver::LONGEST);
         self.any_metadata(deadline).await?;
         let mut brokers = self.by_load().into_iter().filter(|broker| Some(*broker) != avoid).collect::<VecDeque<_>>();
         let (answers, mut answered) = mpsc::unbounded_channel();
@@ -80,7 +88,7 @@ impl Cluster {
                 return Err(failure);
             }
             let patience = if brokers.is_empty() { deadline } else { self.runtime().now() + driver::PATIENCE };
-            match driver::until(patience, answered.recv()).await {
+            match self.until(patience, answered.recv()).await {
                 Some(Some(Ok((response, version)))) => return self.found(&response, version),
                 Some(Some(Err(error))) => {
                     asked -= 1;

@@ -21,6 +21,9 @@ use crate::error::{Error, Kind};
 /// A broker that has not answered for this long is not waited for alone: the next is asked as well.
 pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 
+/// A time that is as good as for ever.
+pub(super) const LONGEST: Duration = Duration::from_secs(86_400 * 365);
+
 /// Whose metadata is kept, and how soon it is wanted.
 #[derive(Debug)]
 pub(super) struct Wanted {
@@ -50,6 +53,10 @@ impl Wanted {
         self.topics = topics;
         self.refresh |= new;
         new
+    }
+
+    pub(super) fn remove(&mut self, topic: &str) {
+        self.topics.remove(topic);
     }
 
     pub(super) fn refresh(&mut self) {
@@ -142,7 +149,11 @@ impl Driver {
     /// One round: asks brokers until one answers.
     async fn refresh(&mut self, cluster: &Arc<Cluster>) -> Result<(), Error> {
         let (request, avoid) = cluster.wanted.lock().take();
-        let known = if std::mem::take(&mut self.rebootstrap) { Vec::new() } else { known(cluster, &avoid) };
+        let trigger = cluster.config().rebootstrap_trigger;
+        let outdated = self.first_failure.is_some_and(|at| at.elapsed() >= trigger);
+        let start_over = std::mem::take(&mut self.rebootstrap) || outdated;
+        let rebootstraps = cluster.config().metadata_recovery == RecoveryStrategy::Rebootstrap;
+        let known = if start_over && rebootstraps { Vec::new() } else { known(cluster, &avoid) };
         let mut last = None;
         if !known.is_empty() {
             match self.ask(cluster, known, &request).await {
@@ -171,8 +182,6 @@ impl Driver {
         links: Vec<Arc<Link>>,
         request: &MetadataRequest,
     ) -> Result<MetadataResponse, Error> {
-        let trigger = cluster.config().rebootstrap_trigger;
-        let give_up = self.first_failure.map_or_else(Instant::now, |at| at).checked_add(trigger);
         let mut links = links.into_iter();
         let mut attempts = JoinSet::new();
         let mut failure = None;
@@ -186,8 +195,9 @@ impl Driver {
             } else if attempts.is_empty() {
                 return Err(failure.unwrap_or_else(|| Error::new(Kind::Connection, "metadata: no broker is known")));
             }
-            let next = if links.len() > 0 { Instant::now().checked_add(PATIENCE) } else { give_up };
-            match until(next.unwrap_or_else(far_future), attempts.join_next()).await {
+            // The last ones have the time that their own limits give them.
+            let next = if links.len() > 0 { Instant::now() + PATIENCE } else { far_future() };
+            match until(next, attempts.join_next()).await {
                 Some(Some(Ok(Ok((response, _))))) => return Ok(response),
                 Some(Some(Ok(Err(error)))) => failure = worse(failure, error),
                 Some(Some(Err(_)) | None) => {}
@@ -240,10 +250,14 @@ fn worse(first: Option<Error>, second: Error) -> Option<Error> {
 }
 
 fn far_future() -> Instant {
-    Instant::now() + Duration::from_secs(86_400 * 365)
+    Instant::now() + LONGEST
+}
+
+pub(super) async fn sleep_until(at: Instant) {
+    tokio::time::sleep_until(at).await;
 }
 
 /// What a future gives before the deadline; None after it.
-pub(crate) async fn until<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
+async fn until<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout_at(deadline, future).await.ok()
 }

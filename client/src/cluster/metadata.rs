@@ -259,8 +259,7 @@ mod tests {
     /// edge 44, 50: epochs are compared within one topic; one created anew starts over.
     #[test]
     fn a_recreated_topic_starts_its_epochs_over() {
-        let after = with_leader_1_at_epoch_5()
-            .merged(&answer(Uuid([8; 16]), Code::None, vec![partition(0, 2, 0)]));
+        let after = with_leader_1_at_epoch_5().merged(&answer(Uuid([8; 16]), Code::None, vec![partition(0, 2, 0)]));
         assert_eq!(leader(&after), Some(2));
         assert_eq!(after.ids.get(&Uuid([8; 16])).map(Str::as_str), Some("orders"));
         assert_eq!(after.ids.get(&ID), None);
@@ -276,8 +275,7 @@ mod tests {
 
     #[test]
     fn a_topic_that_is_gone_loses_its_partitions() {
-        let after =
-            with_leader_1_at_epoch_5().merged(&answer(Uuid::ZERO, Code::UnknownTopicOrPartition, vec![]));
+        let after = with_leader_1_at_epoch_5().merged(&answer(Uuid::ZERO, Code::UnknownTopicOrPartition, vec![]));
         assert!(!after.topics["orders"].is_usable());
         let none = MetadataResponse { topics: vec![], ..answer(ID, Code::None, vec![]) };
         assert!(with_leader_1_at_epoch_5().merged(&none).topics.contains_key("orders"), "it was not asked for");
@@ -305,8 +303,7 @@ mod tests {
 
     #[test]
     fn partitions_with_gaps_are_not_believed() {
-        let after = with_leader_1_at_epoch_5()
-            .merged(&answer(ID, Code::None, vec![partition(2_000_000_000, 1, 6)]));
+        let after = with_leader_1_at_epoch_5().merged(&answer(ID, Code::None, vec![partition(2_000_000_000, 1, 6)]));
         assert_eq!(after.topics["orders"].partitions.len(), 1);
         assert_eq!(after.topics["orders"].error, Code::UnknownServerError);
     }

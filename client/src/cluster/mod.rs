@@ -6,6 +6,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +14,6 @@ use ottla_wire::{Code, Request};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
-
-pub(crate) use driver::until;
 
 mod coordinator;
 mod driver;
@@ -129,6 +128,11 @@ impl Cluster {
         }
     }
 
+    /// Keeps the metadata of `topic` no longer.
+    pub(crate) fn unwant(&self, topic: &str) {
+        self.wanted.lock().remove(topic);
+    }
+
     /// Asks for newer metadata, as soon as the backoff allows.
     pub(crate) fn refresh(&self) {
         self.wanted.lock().refresh();
@@ -159,6 +163,8 @@ impl Cluster {
     pub(crate) async fn topic(&self, topic: &str, deadline: Instant) -> Result<Arc<Topic>, Error> {
         self.want(topic);
         let mut views = self.watch();
+        // What was wrong before the call may have been mended since: it is asked for once more.
+        let mut is_news = false;
         loop {
             let view = views.borrow_and_update().clone();
             let known = view.metadata.topics.get(topic);
@@ -166,18 +172,19 @@ impl Cluster {
                 return Ok(known.clone());
             }
             let code = known.map_or(Code::None, |known| known.error);
-            if !code.is_none() && !code.retriable() {
+            if is_news && !code.is_none() && !code.retriable() {
                 return Err(Error::broker(code, format!("metadata of topic {topic}")));
             }
-            if let Some(failure) = view.failure.filter(|failure| !failure.is_retriable()) {
+            if let Some(failure) = view.failure.filter(|failure| is_news && !failure.is_retriable()) {
                 return Err(failure.within(format!("metadata of topic {topic}")));
             }
             if !code.is_none() {
                 self.refresh();
             }
-            if driver::until(deadline, views.changed()).await.is_none() {
+            if self.until(deadline, views.changed()).await.is_none() {
                 return Err(self.missing(topic, code));
             }
+            is_news = true;
         }
     }
 
@@ -194,16 +201,19 @@ impl Cluster {
     /// Waits until any metadata is known.
     pub(crate) async fn any_metadata(&self, deadline: Instant) -> Result<Arc<Metadata>, Error> {
         let mut views = self.watch();
+        let mut is_news = false;
         loop {
             let view = views.borrow_and_update().clone();
             if view.metadata.version > 0 {
                 return Ok(view.metadata);
             }
-            if let Some(failure) = view.failure.filter(|failure| !failure.is_retriable()) {
+            if let Some(failure) = view.failure.filter(|failure| is_news && !failure.is_retriable()) {
                 return Err(failure);
             }
             self.refresh();
-            if driver::until(deadline, views.changed()).await.is_none() {
+            let changed = self.until(deadline, views.changed()).await;
+            is_news = true;
+            if changed.is_none() {
                 let context = format!("no broker of {} answered in time", self.config().bootstrap_servers.join(","));
                 return Err(match self.failure() {
                     Some(failure) => Error::caused_by(Kind::Timeout, context, failure),
@@ -211,6 +221,23 @@ impl Cluster {
                 });
             }
         }
+    }
+
+    /// What a future gives before the deadline; None after it, or when the runtime ended. On whatever thread, with
+    /// whatever runtime: the clock is the client's own.
+    pub(crate) async fn until<T>(&self, deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
+        let (fire, fired) = tokio::sync::oneshot::channel::<()>();
+        let timer = Timer(self.runtime().spawn(async move {
+            driver::sleep_until(deadline).await;
+            drop(fire);
+        }));
+        let outcome = tokio::select! {
+            biased;
+            value = future => Some(value),
+            _ = fired => None,
+        };
+        drop(timer);
+        outcome
     }
 
     /// The way to a broker that metadata names.
@@ -293,6 +320,15 @@ impl Cluster {
         R::Response: Send,
     {
         self.link(broker, lane)?.call(make, timeout).await
+    }
+}
+
+/// A timer on the client's runtime, gone with the wait that it bounds.
+struct Timer(tokio::task::AbortHandle);
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -11,9 +11,12 @@ pub(crate) struct Backoff {
 }
 
 const JITTER: f64 = 0.2;
+const LONGEST: Duration = Duration::from_secs(86_400);
 
 impl Backoff {
     pub(crate) fn new(initial: Duration, max: Duration) -> Self {
+        // A day is for ever, and leaves room to add to it.
+        let (initial, max) = (initial.min(LONGEST), max.min(LONGEST));
         Self { initial, max: max.max(initial), failures: 0 }
     }
 

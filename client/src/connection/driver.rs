@@ -168,6 +168,8 @@ struct Driver {
     status: Arc<Status>,
     abandon: Arc<Abandon>,
     waiting: VecDeque<Box<dyn Exchange>>,
+    /// Being written, and not to be answered.
+    writing: Option<Box<dyn Exchange>>,
     reconnect: Backoff,
     setup_timeout: Backoff,
     correlation: i32,
@@ -200,6 +202,7 @@ impl Driver {
             status,
             abandon,
             waiting: VecDeque::new(),
+            writing: None,
             reconnect,
             setup_timeout,
             correlation: 0,
@@ -327,6 +330,10 @@ impl Driver {
             End::Failed(error) => error.clone(),
             End::Idle | End::Dropped => Error::closed("connection"),
         };
+        if let Some(exchange) = self.writing.take() {
+            status.queued.fetch_sub(1, Ordering::Relaxed);
+            let _ = exchange.finish(Outcome::Failed(error.clone()));
+        }
         let now = Instant::now();
         let unanswered: Vec<_> = pipeline.lock().drain(now).collect();
         for (exchange, timed_out) in unanswered {
@@ -348,10 +355,9 @@ impl Driver {
         drained: &Notify,
     ) -> End {
         loop {
-            let mut exchange = match self.waiting.pop_front() {
-                Some(exchange) => exchange,
-                None => match self.commands.recv().await {
-                    Some(exchange) => exchange,
+            if self.waiting.is_empty() {
+                match self.commands.recv().await {
+                    Some(exchange) => self.waiting.push_back(exchange),
                     None => {
                         // The answers in flight are still read, or time out.
                         while !pipeline.lock().is_empty() {
@@ -359,12 +365,14 @@ impl Driver {
                         }
                         return End::Dropped;
                     }
-                },
-            };
+                }
+            }
+            // Nothing is held in hand while this waits: it may be cut short.
             let muted = pipeline.lock().muted_until(Instant::now());
             if let Some(until) = muted {
                 tokio::time::sleep_until(until).await;
             }
+            let Some(mut exchange) = self.waiting.pop_front() else { continue };
             if exchange.is_abandoned() {
                 self.status.queued.fetch_sub(1, Ordering::Relaxed);
                 continue;
@@ -379,31 +387,30 @@ impl Driver {
                 }
             };
             tracing::trace!(broker = %self.target, api = exchange.api().name(), bytes = frame.len(), "request");
-            let answered = exchange.is_answered();
-            let mut exchange = Some(exchange);
-            if answered {
-                // Before the write: the answer may be there before the write is seen to end.
-                let mut pipeline = pipeline.lock();
-                let earlier = pipeline.deadline();
-                if let Some(exchange) = exchange.take() {
-                    let timeout = exchange.timeout();
+            let timeout = exchange.timeout();
+            let written = if exchange.is_answered() {
+                {
+                    // Before the write: the answer may be there before the write is seen to end.
+                    let mut pipeline = pipeline.lock();
+                    let earlier = pipeline.deadline();
                     pipeline.sent(self.correlation, timeout, exchange, Instant::now());
-                }
-                if earlier != pipeline.deadline() {
-                    rearm.notify_one();
-                }
-            }
-            let written = write(&mut stream, frame).await;
-            if let Some(exchange) = exchange {
-                self.status.queued.fetch_sub(1, Ordering::Relaxed);
-                let outcome = match &written {
-                    Ok(()) => Outcome::Unanswered,
-                    Err(_) => {
-                        Outcome::Failed(Error::new(Kind::Connection, format!("connection to {} lost", self.target)))
+                    if earlier != pipeline.deadline() {
+                        rearm.notify_one();
                     }
-                };
-                let _ = exchange.finish(outcome);
-            }
+                }
+                write(&mut stream, frame).await
+            } else {
+                self.writing = Some(exchange);
+                let written = tokio::time::timeout(timeout, write(&mut stream, frame)).await;
+                let written = written.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+                if written.is_ok()
+                    && let Some(exchange) = self.writing.take()
+                {
+                    self.status.queued.fetch_sub(1, Ordering::Relaxed);
+                    let _ = exchange.finish(Outcome::Unanswered);
+                }
+                written
+            };
             if let Err(error) = written {
                 return End::Failed(self.lost(error));
             }

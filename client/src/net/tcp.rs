@@ -51,8 +51,13 @@ impl TcpConnector {
         loop {
             match addresses.next() {
                 Some(address) => {
-                    let socket = self.socket(address)?;
-                    attempts.spawn(async move { (address, socket.connect(address).await) });
+                    // An IP version that is switched off must not keep the others from being tried.
+                    match self.socket(address) {
+                        Ok(socket) => {
+                            attempts.spawn(async move { (address, socket.connect(address).await) });
+                        }
+                        Err(error) => last = io::Error::new(error.kind(), format!("{address}: {error}")),
+                    }
                 }
                 None if attempts.is_empty() => return Err(last),
                 None => {}

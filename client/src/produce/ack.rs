@@ -43,7 +43,7 @@ impl Sender {
     ) -> Vec<NewLeader> {
         let Some(sent) = self.in_flight.remove(&request) else { return Vec::new() };
         let mut leaders = Vec::new();
-        for (index, id) in sent.batches {
+        for (index, id, _) in sent.batches {
             let Some(queue) = self.queues.get(&index) else { continue };
             // A batch that was given up, or sent to another broker meanwhile, has another story now.
             let Some(place) = queue.place_of(id).filter(|place| queue.batches[*place].is_in_flight_with(request))
@@ -55,7 +55,7 @@ impl Sender {
                 Ok(Some(response)) => match find(response, queue) {
                     Some(answer) => {
                         leaders.extend(new_leader(answer, queue));
-                        self.judge(index, place, answer, sent.broker)
+                        self.judge(index, place, answer, sent.broker, request)
                     }
                     None => {
                         let context =
@@ -79,7 +79,14 @@ impl Sender {
     }
 
     /// What an answer means for its batch.
-    fn judge(&mut self, index: usize, place: usize, answer: &PartitionProduceResponse, broker: i32) -> Verdict {
+    fn judge(
+        &mut self,
+        index: usize,
+        place: usize,
+        answer: &PartitionProduceResponse,
+        broker: i32,
+        request: u64,
+    ) -> Verdict {
         let Some(queue) = self.queues.get_mut(&index) else { return Verdict::Done(unknown_place()) };
         let code = answer.error_code;
         let mut error = Error::broker(code, format!("produce to {} on broker {broker}", name(queue)));
@@ -97,6 +104,7 @@ impl Sender {
             {
                 if queue.is_behind_another(place) && code == Code::OutOfOrderSequenceNumber {
                     // The one before it failed and is sent again first (edge 1).
+                    queue.batches[place].refused_with = Some(request);
                     return Verdict::Again { error, backoff: false };
                 }
                 // Nothing before it is open: what was before is lost or was given up, so the numbers start anew.
@@ -120,8 +128,9 @@ impl Sender {
             Verdict::Done(written) => self.settle(index, place, Ok(written)),
             Verdict::Failed(error) => {
                 let header = batch.header;
+                let was_never_written = batch.sends == 1 && error.code().is_some_and(is_refused_unread);
                 self.settle(index, place, Err(error));
-                if let Some(queue) = self.queues.get_mut(&index) {
+                if let Some(queue) = self.queues.get_mut(&index).filter(|_| was_never_written) {
                     queue.take_back_numbers(&header);
                 }
             }
@@ -178,6 +187,23 @@ impl Sender {
             }
         }
     }
+}
+
+/// Whether a broker answers so before it appends anything.
+fn is_refused_unread(code: Code) -> bool {
+    matches!(
+        code,
+        Code::ClusterAuthorizationFailed
+            | Code::InvalidRecord
+            | Code::InvalidRequiredAcks
+            | Code::InvalidTimestamp
+            | Code::InvalidTopicException
+            | Code::MessageTooLarge
+            | Code::PolicyViolation
+            | Code::RecordListTooLarge
+            | Code::TopicAuthorizationFailed
+            | Code::UnsupportedForMessageFormat
+    )
 }
 
 fn following(identity: Identity) -> Option<Identity> {

@@ -183,10 +183,12 @@ impl Gathering {
         if let Some(open) = &mut self.open {
             let size = open.size_of(record, timestamp);
             let needed = open.body.len() + size;
-            if needed <= limit {
+            // No batch may need more than there is: nobody could wait for that.
+            let most = limit.min(source.memory.total());
+            if needed <= most {
                 let capacity = open.body.capacity();
                 if needed > capacity {
-                    let grown = (capacity * 2).max(needed).min(limit);
+                    let grown = (capacity * 2).max(needed).min(most);
                     if !source.take(grown - capacity) {
                         return Appended::refused(grown - capacity, filled);
                     }
@@ -199,7 +201,8 @@ impl Gathering {
         }
         let encoder = BodyEncoder::new(timestamp);
         let size = encoder.size_of(timestamp, record.key_bytes(), record.value_bytes(), record.header_bytes());
-        let usual = self.typical.next_power_of_two().clamp(MIN_BUFFER.min(limit), limit).max(size);
+        let most = limit.min(source.memory.total());
+        let usual = self.typical.next_power_of_two().clamp(MIN_BUFFER.min(most), most).max(size);
         // Short of memory, a small batch is better than none.
         let capacity = if source.take(usual) {
             usual
@@ -343,19 +346,16 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_taken_for_growth_and_its_lack_leaves_the_batch_as_it_was() {
+    fn memory_is_taken_for_growth_up_to_all_there_is() {
         let producer = Producer::new(100_000, 3_000);
-        producer.append(&value(900)).added.unwrap();
-        producer.append(&value(900)).added.unwrap();
+        for _ in 0..3 {
+            producer.append(&value(900)).added.unwrap();
+        }
         let refused = producer.append(&value(900));
-        assert_eq!(
-            refused.added.unwrap_err(),
-            Refusal::Memory(NeedsMemory(2048)),
-            "1 KiB grew to 2 KiB, and 4 are too many"
-        );
-        producer.slot.close_any();
+        assert_eq!(refused.added.unwrap_err(), Refusal::Memory(NeedsMemory(3_000)), "never more than there is");
+        assert!(refused.filled, "what holds the memory goes out");
         let closed = producer.slot.take_closed();
-        assert_eq!((closed[0].header.count, closed[0].body.capacity()), (2, 2048));
+        assert_eq!((closed[0].header.count, closed[0].body.capacity()), (3, 3_000));
     }
 
     #[test]

@@ -45,6 +45,7 @@ mod tests {
         let address = body.as_ptr();
         let sealed = Sealed::plain(body);
         assert_eq!(sealed.body.as_ptr(), address);
-        assert_eq!(Vec::from(sealed.body).as_ptr(), address, "and gives it back");
+        let body = Vec::from(sealed.body);
+        assert_eq!(body.as_ptr(), address, "and gives it back");
     }
 }

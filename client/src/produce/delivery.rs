@@ -90,12 +90,14 @@ impl Outcome {
 
     /// Settles all `records` of the batch at once.
     pub(super) fn settle(self: Arc<Self>, result: Result<Written, Error>, records: usize) {
-        if let Err(error) = &result {
-            // Every delivery holds one reference and this is one more: those that are gone never saw the result.
-            let watched = Arc::strong_count(&self) - 1;
-            self.unreported.add(records.saturating_sub(watched), error);
-        }
+        let failure = result.as_ref().err().cloned();
         if self.result.set(result).is_ok() {
+            if let Some(error) = failure {
+                // Every delivery holds one reference and this is one more: those that are gone never saw the result.
+                // One dropped at this very moment may be counted twice, but none is missed.
+                let watched = Arc::strong_count(&self) - 1;
+                self.unreported.add(records.saturating_sub(watched), &error);
+            }
             let wakers = std::mem::take(&mut *self.wakers.lock());
             wakers.into_iter().for_each(Waker::wake);
         }

@@ -24,15 +24,13 @@ use crate::config::Acks;
 use crate::connection::{Answer, Backoff, Typed};
 use crate::error::{Error, Kind};
 
-pub(super) use crate::cluster::until;
-
 /// What the driver is told, beside the [`Inbox`](super::Inbox).
 #[derive(Debug)]
 pub(super) enum Event {
     /// A request ended.
     Reply(u64, Result<Option<ProduceResponse>, Error>),
     /// A batch is compressed.
-    Sealed { slot: usize, batch: u64, sealed: Sealed, reserved: usize },
+    Sealed { slot: usize, batch: u64, sealed: Sealed, taken: usize, kept: usize },
     /// The cluster gave the producer an id, or did not.
     Identity(Result<Identity, Error>),
     /// Send everything, and say so when what is there now is settled.
@@ -73,7 +71,7 @@ struct Driver {
     views: watch::Receiver<View>,
     sender: Sender,
     /// Batches that have lingered, left open because nothing can be sent for them yet: they may still grow.
-    overdue: VecDeque<(Arc<Slot>, u64)>,
+    overdue: VecDeque<(Instant, Arc<Slot>, u64)>,
     /// Flushes, each with the first batch it does not wait for.
     flushes: Vec<(u64, oneshot::Sender<()>)>,
     close: Option<(Option<Instant>, Vec<oneshot::Sender<usize>>)>,
@@ -87,15 +85,21 @@ impl Driver {
         self.on_view();
         loop {
             let now = Instant::now();
+            // Once for the whole round: what is enqueued before `closing` is set is gathered before the end is near.
+            let closing = self.core.closing.load(Ordering::SeqCst);
             self.sender.on_time(now);
-            self.gather(now);
+            self.gather(now, closing);
             self.send(now);
             self.settle();
-            if self.is_done(now) {
+            if self.is_done(now, closing) {
                 return;
             }
             let wake_at = self.wake_at();
             self.core.inbox.is_saturated.store(self.sender.is_saturated(), Ordering::Release);
+            if !self.core.inbox.news.lock().filled.is_empty() {
+                // It came while the flag of the last round said that nobody need be woken.
+                continue;
+            }
             tokio::select! {
                 biased;
                 event = self.events.recv() => if let Some(event) = event { self.on_events(event) },
@@ -123,7 +127,12 @@ impl Driver {
                     self.core.cluster.learn_leader(&new.topic, new.partition, new.leader, new.epoch);
                 }
             }
-            Event::Sealed { slot, batch, sealed, reserved } => self.sender.sealed(slot, batch, sealed, reserved),
+            Event::Sealed { slot, batch, sealed, taken, kept } => {
+                // A batch that was given up meanwhile has given all of it back.
+                if self.sender.sealed(slot, batch, sealed, kept) {
+                    self.core.memory.give_back(taken - kept);
+                }
+            }
             Event::Identity(Ok(identity)) => {
                 self.asks_identity = false;
                 self.sender.identified(identity);
@@ -150,37 +159,31 @@ impl Driver {
     fn on_view(&mut self) {
         let metadata = self.views.borrow_and_update().metadata.clone();
         let clock = self.core.cluster.runtime().epoch_ms();
-        for topic in metadata.topics.values() {
-            if self.core.topics.with(&topic.name, |_| ()).is_some() {
+        for name in self.core.topics.names() {
+            if let Some(topic) = metadata.topics.get(&*name) {
                 self.core.topics.learn(topic, clock);
             }
         }
         if self.sender.is_idle() {
             let idle = i64::try_from(self.core.config.metadata_max_idle.as_millis()).unwrap_or(i64::MAX);
-            if let Some(kept) = self.core.topics.forget_unused(clock.saturating_sub(idle)) {
-                self.core.cluster.want_only(kept.iter().map(|name| &**name));
+            for forgotten in self.core.topics.forget_unused(clock.saturating_sub(idle)) {
+                self.core.cluster.unwant(&forgotten);
             }
         }
-        for broker in self.sender.on_metadata(&metadata) {
-            if let Ok(link) = self.core.cluster.link(broker, Lane::Main) {
-                let reason = format!("broker {broker} is silent and no longer leads what was sent to it");
-                link.abandon(Error::new(Kind::Connection, reason));
-            }
-        }
+        self.sender.on_metadata(&metadata);
     }
 
     /// Takes in the batches that are full or have lingered.
-    fn gather(&mut self, now: Instant) {
-        let closing = self.core.closing.load(Ordering::SeqCst);
+    fn gather(&mut self, now: Instant, closing: bool) {
+        // Memory is held by what lingers.
         if closing || self.core.memory.is_exhausted() {
-            // Memory is held by what lingers.
             self.close_open();
         }
         let mut slots = {
             let mut news = self.core.inbox.news.lock();
             while news.opened.front().is_some_and(|(until, ..)| *until <= now) {
-                if let Some((_, slot, id)) = news.opened.pop_front() {
-                    self.overdue.push_back((slot, id));
+                if let Some((until, slot, id)) = news.opened.pop_front() {
+                    self.overdue.push_back((until, slot, id));
                 }
             }
             let set = !news.opened.is_empty();
@@ -192,11 +195,12 @@ impl Driver {
         }
         let metadata = self.views.borrow().metadata.clone();
         for _ in 0..self.overdue.len() {
-            let Some((slot, id)) = self.overdue.pop_front() else { break };
+            let Some((lingered, slot, id)) = self.overdue.pop_front() else { break };
+            let expired = self.expiry(lingered) <= now;
             let leader = metadata.partition(&slot.topic, slot.partition).and_then(|partition| partition.leader);
             let known = leader.is_some() && (!self.core.config.enable_idempotence || self.sender.identity.is_some());
-            if known && !self.sender.has_room_for(slot.index, leader) && slot.is_open(id) {
-                self.overdue.push_back((slot, id));
+            if known && !expired && !self.sender.has_room_for(slot.index, leader) && slot.is_open(id) {
+                self.overdue.push_back((lingered, slot, id));
             } else {
                 slot.close(id);
                 self.take_closed(&slot);
@@ -204,12 +208,19 @@ impl Driver {
         }
     }
 
-    /// Closes every open batch, whether it has lingered or not.
+    /// When a batch that had lingered until `lingered` is given up, sent or not.
+    fn expiry(&self, lingered: Instant) -> Instant {
+        let config = &self.core.config;
+        after(lingered, config.delivery_timeout.saturating_sub(config.linger))
+    }
+
+    /// Closes every open batch, whether it has lingered or not: of every slot, since one that a caller has just opened
+    /// may not be in the inbox yet.
     fn close_open(&mut self) {
-        let opened = std::mem::take(&mut self.core.inbox.news.lock().opened);
-        let overdue = std::mem::take(&mut self.overdue);
-        for (slot, id) in opened.into_iter().map(|(_, slot, id)| (slot, id)).chain(overdue) {
-            slot.close(id);
+        self.core.inbox.news.lock().opened.clear();
+        self.overdue.clear();
+        for slot in self.core.topics.slots() {
+            slot.close_any();
             self.take_closed(&slot);
         }
     }
@@ -217,6 +228,10 @@ impl Driver {
     fn take_closed(&mut self, slot: &Arc<Slot>) {
         for closed in slot.take_closed() {
             let metadata = self.views.borrow().metadata.clone();
+            if self.core.topics.with(&slot.topic, |_| ()).is_none() {
+                // It lingered for so long that its topic was forgotten.
+                self.core.cluster.want(&slot.topic);
+            }
             self.sender.add(slot, &closed, &metadata);
             self.seal(slot, closed);
         }
@@ -228,7 +243,8 @@ impl Driver {
         let reserved = body.capacity();
         let codec = self.core.config.compression;
         if codec == Compression::None {
-            return self.sender.sealed(slot.index, id, Sealed::plain(body), reserved);
+            self.sender.sealed(slot.index, id, Sealed::plain(body), reserved);
+            return;
         }
         let kept = self.compressors.lock().pop();
         let mut compressor = match kept.map_or_else(|| Compressor::new(codec, self.core.config.compression_level()), Ok)
@@ -237,7 +253,8 @@ impl Driver {
             // The level was checked when the producer was built; a batch may go uncompressed all the same.
             Err(error) => {
                 tracing::error!(%error, "cannot compress");
-                return self.sender.sealed(slot.index, id, Sealed::plain(body), reserved);
+                self.sender.sealed(slot.index, id, Sealed::plain(body), reserved);
+                return;
             }
         };
         let (memory, events, compressors) =
@@ -248,11 +265,10 @@ impl Driver {
             compressors.lock().push(compressor);
             // A body that did not get smaller still counts no more than was taken for it.
             let kept = sealed.body.len().min(reserved);
-            memory.give_back(reserved - kept);
             if let Some(buffer) = buffer {
                 memory.recycle(buffer);
             }
-            let _ = events.send(Event::Sealed { slot, batch: id, sealed, reserved: kept });
+            let _ = events.send(Event::Sealed { slot, batch: id, sealed, taken: reserved, kept });
         });
     }
 
@@ -273,6 +289,16 @@ impl Driver {
         }
         for broker in self.sender.silent(now) {
             cluster.refresh_avoiding(broker);
+        }
+        for broker in self.sender.depose() {
+            if let Ok(link) = cluster.link(broker, Lane::Main) {
+                let reason = format!("broker {broker} is silent and no longer leads what was sent to it");
+                link.abandon(Error::new(Kind::Connection, reason));
+            }
+        }
+        // What was deposed goes to its new leader.
+        while let Some(outgoing) = self.sender.take(now) {
+            self.submit(&cluster, outgoing);
         }
     }
 
@@ -315,9 +341,9 @@ impl Driver {
     }
 
     /// Whether the producer has come to its end.
-    fn is_done(&mut self, now: Instant) -> bool {
+    fn is_done(&mut self, now: Instant, closing: bool) -> bool {
         let overdue = self.close.as_ref().is_some_and(|(deadline, _)| deadline.is_some_and(|deadline| deadline <= now));
-        if !overdue && !(self.core.closing.load(Ordering::SeqCst) && self.sender.is_idle()) {
+        if !overdue && !(closing && self.sender.is_idle()) {
             return false;
         }
         let left: usize =
@@ -334,15 +360,13 @@ impl Driver {
         self.core.closed.store(true, Ordering::SeqCst);
         self.core.closing.store(true, Ordering::SeqCst);
         let error = Error::closed("producer");
-        for topic in self.core.topics.all() {
-            for slot in &topic.slots {
-                slot.close_any();
-                for closed in slot.take_closed() {
-                    let records = closed.header.count as usize;
-                    let reserved = closed.body.capacity();
-                    let (outcome, result) = (closed.outcome, Err(error.clone()));
-                    release(&self.core, Settled { outcome, result, records, reserved, body: None });
-                }
+        for slot in self.core.topics.slots() {
+            slot.close_any();
+            for closed in slot.take_closed() {
+                let records = closed.header.count as usize;
+                let reserved = closed.body.capacity();
+                let (outcome, result) = (closed.outcome, Err(error.clone()));
+                release(&self.core, Settled { outcome, result, records, reserved, body: None });
             }
         }
         self.sender.fail_all(&error);
@@ -358,7 +382,8 @@ impl Driver {
             news.opened.front().map(|(until, ..)| *until)
         };
         let close = self.close.as_ref().and_then(|(deadline, _)| *deadline);
-        [linger, close, self.sender.wake_at()].into_iter().flatten().min()
+        let overdue = self.overdue.front().map(|(lingered, ..)| self.expiry(*lingered));
+        [linger, close, overdue, self.sender.wake_at()].into_iter().flatten().min()
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Memory {
 struct State {
     taken: usize,
     waiting: VecDeque<Waiter>,
+    /// Somebody who does not wait found too little.
+    pressed: bool,
     /// Empty buffers by capacity.
     pool: BTreeMap<usize, Vec<Vec<u8>>>,
     pooled: usize,
@@ -50,7 +52,13 @@ impl Memory {
 
     /// Whether somebody waits: every open batch is then worth sending.
     pub(super) fn is_exhausted(&self) -> bool {
-        !self.state.lock().waiting.is_empty()
+        let mut state = self.state.lock();
+        std::mem::take(&mut state.pressed) || !state.waiting.is_empty()
+    }
+
+    /// Says that there is too little, without waiting for more.
+    pub(super) fn press(&self) {
+        self.state.lock().pressed = true;
     }
 
     /// Takes `bytes` at once, unless too few are free or others were first.
@@ -257,7 +265,8 @@ mod tests {
         memory.give_back(60);
         memory.recycle(buffer);
         assert!(memory.try_take(60));
-        assert_eq!(memory.buffer(60).as_ptr(), address);
+        let buffer = memory.buffer(60);
+        assert_eq!(buffer.as_ptr(), address);
         memory.recycle(Vec::with_capacity(60));
         assert_eq!(memory.state.lock().pooled, 0, "60 taken and 60 kept are over 100");
         memory.recycle(Vec::with_capacity(40));

@@ -170,6 +170,7 @@ impl Producer {
             Append::Done(delivery) => return Ok(delivery),
             Append::Failed(error) => error,
             Append::NeedsMemory(_) => {
+                self.core.memory.press();
                 self.core.inbox.wake.notify_one();
                 Error::new(Kind::WouldBlock, format!("enqueue to {}: `buffer.memory` is full", record.topic()))
             }
@@ -344,7 +345,7 @@ impl Core {
                     // The driver sends what lingers: it is what holds the memory.
                     let take = self.memory.take(bytes);
                     self.inbox.wake.notify_one();
-                    reserved = Some(driver::until(deadline, take).await.ok_or_else(|| {
+                    reserved = Some(self.cluster.until(deadline, take).await.ok_or_else(|| {
                         let waited = self.config.max_block.as_millis();
                         let context = format!(
                             "enqueue to {}: `buffer.memory` stayed full for max.block.ms, {waited} ms",
@@ -373,7 +374,7 @@ impl Core {
             };
             // It may have been added just now.
             self.cluster.refresh();
-            if driver::until(deadline, views.changed()).await.is_none() {
+            if self.cluster.until(deadline, views.changed()).await.is_none() {
                 let context = format!("enqueue to {}[{chosen}]: the topic has {partitions} partitions", record.topic());
                 return Err(Error::new(Kind::Timeout, context));
             }

@@ -73,10 +73,9 @@ mod tests {
     /// A key as the vectors write it: text in quotes, or `x` and hexadecimal digits.
     fn bytes(key: &str) -> Vec<u8> {
         match key.strip_prefix('x') {
-            Some(digits) => (0..digits.len())
-                .step_by(2)
-                .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
-                .collect(),
+            Some(digits) => {
+                (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
+            }
             None => key.trim_matches('"').as_bytes().to_vec(),
         }
     }

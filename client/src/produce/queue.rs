@@ -51,6 +51,10 @@ pub(super) struct Batch {
     /// Bytes of the budget to give back.
     pub(super) reserved: usize,
     pub(super) attempts: u32,
+    /// How often it was sent.
+    pub(super) sends: u32,
+    /// The request with which it was refused as out of order.
+    pub(super) refused_with: Option<u64>,
     pub(super) state: State,
     pub(super) last_error: Option<Error>,
     encoded_header: Option<Bytes>,
@@ -82,6 +86,8 @@ impl Batch {
             expires,
             reserved,
             attempts: 0,
+            sends: 0,
+            refused_with: None,
             state: State::Sealing,
             last_error: None,
             encoded_header: None,
@@ -130,6 +136,7 @@ impl Batch {
                     .get_or_insert_with(|| Bytes::copy_from_slice(&self.header.encode(&sealed.crc)))
                     .clone();
                 let body = sealed.body.clone();
+                self.sends += 1;
                 self.state = State::InFlight(sealed, request);
                 Some([header, body])
             }
@@ -175,7 +182,14 @@ impl Queue {
         if alone && in_flight > 0 || numbered && in_flight >= MAX_NUMBERED_IN_FLIGHT {
             return None;
         }
-        matches!(self.batches[place].state, State::Ready(_)).then_some(place)
+        // One that was refused because of what is before it goes when that was sent once more.
+        let again = self.batches[place].refused_with.is_none_or(|refused| {
+            self.batches
+                .iter()
+                .take(place)
+                .all(|before| matches!(before.state, State::InFlight(_, with) if with > refused))
+        });
+        (again && matches!(self.batches[place].state, State::Ready(_))).then_some(place)
     }
 
     pub(super) fn place_of(&self, batch: u64) -> Option<usize> {

@@ -38,11 +38,15 @@ impl Sender {
     /// The next request that may go out now, with one batch of each partition that is ready, up to
     /// `max.request.size`.
     pub(super) fn take(&mut self, now: Instant) -> Option<Outgoing> {
-        let broker = self
-            .ready
-            .iter()
-            .find(|(broker, queues)| !queues.is_empty() && self.has_room(**broker))
-            .map(|(broker, _)| *broker)?;
+        if self.policy.idempotent && self.identity.is_none() {
+            return None;
+        }
+        let brokers: Vec<_> = self.ready.iter().filter(|(_, queues)| !queues.is_empty()).map(|(id, _)| *id).collect();
+        brokers.into_iter().find_map(|broker| if self.has_room(broker) { self.take_for(broker, now) } else { None })
+    }
+
+    /// The next request to one broker. None if none of the queues listed for it has anything to send any more.
+    fn take_for(&mut self, broker: i32, now: Instant) -> Option<Outgoing> {
         let id = self.next_request;
         let mut request = ProduceRequest { acks: self.policy.acks, ..ProduceRequest::default() };
         let mut batches = Vec::new();
@@ -73,7 +77,7 @@ impl Sender {
             queue.listed = None;
             if let Some(chunks) = queue.batches[place].send(id) {
                 bytes += size;
-                batches.push((index, queue.batches[place].id));
+                batches.push((index, queue.batches[place].id, queue.leader_epoch));
                 let (topic, topic_id, partition) = (queue.slot.topic.clone(), queue.topic_id, queue.slot.partition);
                 add(&mut request, &topic, topic_id, partition, Chunks(chunks.to_vec()));
             }

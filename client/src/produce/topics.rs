@@ -1,6 +1,6 @@
 //! The topics that were sent to, and their partitions' slots: looked at for every record, changed rarely.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
@@ -14,7 +14,6 @@ use crate::cluster::Topic;
 /// One topic and the slots of its partitions.
 #[derive(Debug)]
 pub(super) struct TopicSlots {
-    pub(super) name: Arc<str>,
     /// Index = partition. Never empty.
     pub(super) slots: Vec<Arc<Slot>>,
     /// Partitions with a leader, for records that may go anywhere; all of them if none has one.
@@ -47,8 +46,9 @@ type Table = HashMap<Arc<str>, Arc<TopicSlots>, foldhash::fast::FixedState>;
 #[derive(Debug, Default)]
 pub(super) struct Topics {
     table: ArcSwap<Table>,
-    /// Held while the table is replaced.
-    changing: Mutex<()>,
+    /// Every slot there ever was, by topic and partition; held while the table is replaced. A slot lasts as long as the
+    /// producer, even if its topic is forgotten: its sequence numbers must go on.
+    slots: Mutex<BTreeMap<Arc<str>, Vec<Arc<Slot>>>>,
     next_index: AtomicUsize,
 }
 
@@ -68,52 +68,56 @@ impl Topics {
             .filter(|(_, partition)| partition.leader.is_some())
             .map(|(index, _)| index)
             .collect();
-        let _changing = self.changing.lock();
+        let mut slots = self.slots.lock();
         let table = self.table.load_full();
         let known = table.get(topic.name.as_str());
         if known.is_some_and(|known| known.slots.len() == topic.partitions.len() && known.available == available) {
             return;
         }
-        let name = known.map_or_else(|| Arc::from(topic.name.as_str()), |known| known.name.clone());
-        let slots = (0..topic.partitions.len())
-            .map(|partition| match known.and_then(|known| known.slots.get(partition)) {
-                Some(slot) => slot.clone(),
-                None => {
-                    let index = self.next_index.fetch_add(1, Ordering::Relaxed);
-                    Arc::new(Slot::new(name.clone(), partition as i32, index))
-                }
-            })
-            .collect();
-        let topic =
-            TopicSlots { name: name.clone(), slots, available, sticky: Sticky::new(), used: AtomicI64::new(now) };
+        let name = match slots.get_key_value(topic.name.as_str()) {
+            Some((name, _)) => name.clone(),
+            None => topic.name.as_str().into(),
+        };
+        let all = slots.entry(name.clone()).or_default();
+        while all.len() < topic.partitions.len() {
+            let index = self.next_index.fetch_add(1, Ordering::Relaxed);
+            all.push(Arc::new(Slot::new(name.clone(), all.len() as i32, index)));
+        }
+        let topic = TopicSlots {
+            slots: all[..topic.partitions.len()].to_vec(),
+            available,
+            sticky: Sticky::new(),
+            used: AtomicI64::new(now),
+        };
         let mut table = Table::clone(&table);
         table.insert(name, Arc::new(topic));
         self.table.store(Arc::new(table));
     }
 
-    /// Every topic.
-    pub(super) fn all(&self) -> Vec<Arc<TopicSlots>> {
-        let mut all: Vec<_> = self.table.load().values().cloned().collect();
-        all.sort_by(|a, b| a.name.cmp(&b.name));
-        all
+    /// The topics in use, sorted.
+    pub(super) fn names(&self) -> Vec<Arc<str>> {
+        let mut names: Vec<_> = self.table.load().keys().cloned().collect();
+        names.sort();
+        names
     }
 
-    /// Forgets the topics that were not sent to since `before`, and names those that are left.
-    pub(super) fn forget_unused(&self, before: i64) -> Option<Vec<Arc<str>>> {
-        let _changing = self.changing.lock();
+    /// Every slot there ever was.
+    pub(super) fn slots(&self) -> Vec<Arc<Slot>> {
+        self.slots.lock().values().flatten().cloned().collect()
+    }
+
+    /// Forgets the topics that were not sent to since `before`, and names them.
+    pub(super) fn forget_unused(&self, before: i64) -> Vec<Arc<str>> {
+        let _changing = self.slots.lock();
         let table = self.table.load_full();
-        let kept: Table = table
+        let (kept, forgotten): (Table, Table) = table
             .iter()
-            .filter(|(_, topic)| topic.used.load(Ordering::Relaxed) >= before)
             .map(|(name, topic)| (name.clone(), topic.clone()))
-            .collect();
-        if kept.len() == table.len() {
-            return None;
+            .partition(|(_, topic)| topic.used.load(Ordering::Relaxed) >= before);
+        if !forgotten.is_empty() {
+            self.table.store(Arc::new(kept));
         }
-        let mut names: Vec<_> = kept.keys().cloned().collect();
-        names.sort();
-        self.table.store(Arc::new(kept));
-        Some(names)
+        forgotten.into_keys().collect()
     }
 }
 
@@ -168,8 +172,12 @@ mod tests {
     fn a_topic_that_nothing_is_sent_to_is_forgotten() {
         let topics = Topics::default();
         topics.learn(&topic(&[Some(1)]), 1_000);
-        assert_eq!(topics.forget_unused(1_000), None);
-        assert_eq!(topics.forget_unused(1_001), Some(Vec::new()));
+        let slot = topics.with("orders", |topic| topic.slots[0].clone()).unwrap();
+        assert!(topics.forget_unused(1_000).is_empty());
+        assert_eq!(topics.forget_unused(1_001), [Arc::from("orders")]);
         assert!(topics.with("orders", |_| ()).is_none());
+        topics.learn(&topic(&[Some(1)]), 2_000);
+        let again = topics.with("orders", |topic| topic.slots[0].clone()).unwrap();
+        assert!(Arc::ptr_eq(&slot, &again), "its sequence numbers go on");
     }
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ottla_wire::compression::Compression;
 use tokio::time::Instant;
 
 use super::batch::{ClosedBatch, Slot};
@@ -78,8 +79,8 @@ pub(super) struct Sender {
 pub(super) struct InFlight {
     pub(super) broker: i32,
     pub(super) sent: Instant,
-    /// Which batch of which queue.
-    pub(super) batches: Vec<(usize, u64)>,
+    /// Which batch of which queue, and under which leader epoch.
+    pub(super) batches: Vec<(usize, u64, i32)>,
 }
 
 /// How often metadata was asked for because a broker is silent.
@@ -112,7 +113,7 @@ impl Sender {
         }
     }
 
-    /// Takes a closed batch in; its body is still to be sealed. True if metadata is to be looked at for its queue.
+    /// Takes a closed batch in; its body is still to be sealed.
     pub(super) fn add(&mut self, slot: &Arc<Slot>, closed: &ClosedBatch, metadata: &Metadata) {
         let queue = self.queues.entry(slot.index).or_insert_with(|| {
             let mut queue = Queue::new(slot.clone());
@@ -130,14 +131,17 @@ impl Sender {
     }
 
     /// A batch's bytes are ready. `reserved` is what they take of the budget now.
-    pub(super) fn sealed(&mut self, queue: usize, batch: u64, sealed: Sealed, reserved: usize) {
+    /// False if it was given up meanwhile.
+    pub(super) fn sealed(&mut self, queue: usize, batch: u64, sealed: Sealed, reserved: usize) -> bool {
         if let Some(queue_) = self.queues.get_mut(&queue)
             && let Some(place) = queue_.place_of(batch)
         {
             queue_.batches[place].state = State::Ready(sealed);
             queue_.batches[place].reserved = reserved;
             self.list(queue);
+            return true;
         }
+        false
     }
 
     /// The cluster gave the producer an id: numbering starts under it.
@@ -150,16 +154,13 @@ impl Sender {
     }
 
     /// Takes newer metadata: queues go where their leaders are.
-    ///
-    /// What is in flight to a leader that is silent and was replaced is of unknown fate at once, and goes, the same and
-    /// in order, to the new leader. Returns the brokers whose connections are to be given up.
-    pub(super) fn on_metadata(&mut self, metadata: &Metadata) -> Vec<i32> {
-        let mut deposed = BTreeSet::new();
+    pub(super) fn on_metadata(&mut self, metadata: &Metadata) {
         let mut moved = Vec::new();
         for (index, queue) in &mut self.queues {
             let (leader, epoch) = (queue.leader, queue.leader_epoch);
             follow_leader(queue, metadata);
-            if queue.leader == leader && queue.leader_epoch == epoch {
+            // As long as there is no leader, each answer is a reason to ask again.
+            if queue.leader == leader && queue.leader_epoch == epoch && leader.is_some() {
                 continue;
             }
             moved.push(*index);
@@ -167,23 +168,33 @@ impl Sender {
             if let Some(at) = queue.retry_at.take_if(|_| queue.leader.is_some()) {
                 self.retries.remove(&(at, *index));
             }
-            if let Some(old) = leader
-                && queue.leader != leader
-                && queue.leader_epoch > epoch
-                && self.policy.idempotent
-                && self.silences.contains_key(&old)
-            {
-                deposed.insert(old);
-            }
         }
         self.leaders = self.queues.values().filter_map(|queue| queue.leader).collect();
-        for request in self.in_flight.values().filter(|request| deposed.contains(&request.broker)) {
-            for (index, batch) in &request.batches {
+        self.renumber();
+        for index in moved {
+            self.list(index);
+        }
+    }
+
+    /// What is in flight to a leader that is silent and was replaced is of unknown fate at once, and goes, the same and
+    /// in order, to the new leader. Returns the brokers whose connections are to be given up.
+    pub(super) fn depose(&mut self) -> BTreeSet<i32> {
+        let mut deposed = BTreeSet::new();
+        if !self.policy.idempotent || self.silences.is_empty() {
+            return deposed;
+        }
+        let mut moved = Vec::new();
+        for (id, request) in self.in_flight.iter().filter(|(_, request)| self.silences.contains_key(&request.broker)) {
+            for (index, batch, epoch) in &request.batches {
                 if let Some(queue) = self.queues.get_mut(index)
-                    && queue.leader != Some(request.broker)
+                    && queue.leader.is_some_and(|leader| leader != request.broker)
+                    && queue.leader_epoch > *epoch
                     && let Some(place) = queue.place_of(*batch)
+                    && queue.batches[place].is_in_flight_with(*id)
                 {
                     queue.batches[place].again();
+                    deposed.insert(request.broker);
+                    moved.push(*index);
                 }
             }
         }
@@ -191,7 +202,7 @@ impl Sender {
         for index in moved {
             self.list(index);
         }
-        deposed.into_iter().collect()
+        deposed
     }
 
     /// Gives up the batches whose time is over, and looks again at those whose backoff is.
@@ -252,8 +263,11 @@ impl Sender {
             self.expiries.remove(&(expires, index, batch.id));
         }
         let body = match batch.state {
-            State::Ready(ref sealed) | State::InFlight(ref sealed, _) => Some(sealed.body.clone()),
-            State::Sealing => None,
+            // What a codec wrote has a size of its own, that no batch asks for.
+            State::Ready(ref sealed) | State::InFlight(ref sealed, _) if sealed.compression == Compression::None => {
+                Some(sealed.body.clone())
+            }
+            _ => None,
         };
         let records = batch.records();
         let reserved = batch.reserved;
@@ -276,7 +290,12 @@ impl Sender {
             None => self.wants_metadata = true,
             leader if queue.listed == leader => {}
             Some(leader) => {
-                queue.listed = Some(leader);
+                // In one list only, or one request would carry the partition twice.
+                if let Some(old) = queue.listed.replace(leader)
+                    && let Some(queues) = self.ready.get_mut(&old)
+                {
+                    queues.retain(|listed| *listed != index);
+                }
                 self.ready.entry(leader).or_default().push_back(index);
             }
         }
