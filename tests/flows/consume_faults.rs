@@ -189,6 +189,28 @@ async fn a_silent_leader_costs_less_than_a_second_once_there_is_another() {
     }
 }
 
+/// The request that a leader owes an answer to is given up with its connection, so that nothing waits for it later.
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_was_given_up_is_not_waited_for_when_the_partition_comes_back() {
+    let broker = cluster(2, 1).await;
+    let consumer = reading(&broker, 1).await;
+    assert!(consumer.poll(Duration::from_secs(1)).await.unwrap().is_empty());
+    let (first, other) = (broker.leader("orders", 0).unwrap(), 1 - broker.leader("orders", 0).unwrap());
+    broker.on(ApiKey::Fetch).node(first).ignore();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    broker.move_leader("orders", 0, other).unwrap();
+    append(&broker, 0, 0..1);
+    read(&consumer, 1).await;
+    broker.move_leader("orders", 0, first).unwrap();
+    for n in 1..6 {
+        append(&broker, 0, n..n + 1);
+        let start = Instant::now();
+        assert_eq!(read(&consumer, 1).await[&0], numbers(n..n + 1));
+        assert!(start.elapsed() < Duration::from_secs(1), "record {n}: {:?}", start.elapsed());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
 /// A broker that hangs holds back its own partitions, and no others.
 #[tokio::test(start_paused = true)]
 async fn a_silent_broker_does_not_hold_back_the_others() {
@@ -343,10 +365,29 @@ async fn closing_does_not_wait_for_a_topic_that_is_gone() {
     consumer.subscribe(["orders"]).await.unwrap();
     read(&consumer, 3).await;
     broker.delete_topic("orders");
-    assert!(consumer.poll(Duration::from_secs(10)).await.unwrap().is_empty());
+    broker.always(ApiKey::OffsetCommit, Code::UnknownTopicOrPartition.to_wire());
     let start = Instant::now();
     consumer.close(SOON).await.unwrap();
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+/// Nor does a rebalance, for what was read of it.
+#[tokio::test(start_paused = true)]
+async fn a_rebalance_does_not_wait_for_a_topic_that_is_gone() {
+    let broker = Broker::start().topic("orders", 1).topic("bills", 1).auto_create_topics(false).in_memory_only().await;
+    append(&broker, 0, 0..3);
+    let consumer = builder(&broker).group("billing").metadata_max_age(Duration::from_secs(5)).build().unwrap();
+    consumer.subscribe(["orders", "bills"]).await.unwrap();
+    read(&consumer, 3).await;
+    broker.always(ApiKey::OffsetCommit, Code::UnknownTopicOrPartition.to_wire());
+    broker.delete_topic("orders");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while consumer.assignment().len() != 1 {
+        assert!(Instant::now() < deadline);
+        consumer.poll(Duration::from_secs(1)).await.unwrap();
+    }
+    broker.append("bills", 0, ["b"]).unwrap();
+    assert_eq!(read(&consumer, 1).await[&0], ["b"]);
 }
 
 #[tokio::test(start_paused = true)]

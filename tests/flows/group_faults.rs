@@ -7,7 +7,6 @@ use ottla::{Code, Consumer, ConsumerBuilder, Retry};
 use ottla_broker::{ApiKey, Broker};
 use tokio::time::Instant;
 
-use crate::SOON;
 use crate::consume::{builder, partition, read, values};
 
 async fn cluster(nodes: u16, partitions: u16) -> Broker {

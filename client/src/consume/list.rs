@@ -24,7 +24,7 @@ pub(super) fn request(queries: &[OffsetQuery], timeout_ms: i32) -> ListOffsetsRe
         match topics.last_mut().filter(|topic| *topic.name == *query.partition.topic) {
             Some(topic) => topic.partitions.push(partition),
             None => {
-                topics.push(ListOffsetsTopic { name: (&*query.partition.topic).into(), partitions: vec![partition] })
+                topics.push(ListOffsetsTopic { name: (&*query.partition.topic).into(), partitions: vec![partition] });
             }
         }
     }

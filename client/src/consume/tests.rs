@@ -195,6 +195,44 @@ fn what_was_asked_before_a_seek_is_stale() {
     assert_eq!(asked(fixture.plan(1)), [(0, 41)]);
 }
 
+/// Another member may have committed more since.
+#[test]
+fn what_was_committed_before_a_partition_was_lost_and_came_back_is_stale() {
+    let mut fixture = Fixture::new(&[("group.id", "g")]);
+    fixture.state.assign([orders(0)].into(), fixture.now).unwrap();
+    let (partition, stamp) = fixture.look_ups().committed[0].clone();
+    fixture.state.give_up();
+    fixture.state.assign([orders(0)].into(), fixture.now).unwrap();
+    fixture.state.on_committed(&partition, stamp, Ok(Some(7.into())), fixture.now);
+    assert_eq!(fixture.position(0), None);
+    assert_eq!(fixture.look_ups().committed.len(), 1);
+}
+
+#[test]
+fn what_was_fetched_of_a_topic_before_it_was_created_anew_is_stale_even_at_the_same_offset() {
+    let mut fixture = Fixture::reading(&[], &[(1, 5)]);
+    let plan = fixture.plan(1).unwrap();
+    fixture.state.on_metadata(&metadata(2, &[(1, 0)]));
+    let query = fixture.look_ups().offsets[&1][0].clone();
+    fixture.state.on_offset(&query, Ok(FoundOffset { offset: 0, timestamp: -1, epoch: 0 }), fixture.now);
+    fixture.answer(&plan, &[(0, Code::None, values(0, 3))]);
+    assert_eq!(fixture.poll(10), []);
+}
+
+#[test]
+fn a_seek_while_a_batch_is_decoded_wins() {
+    let mut fixture = Fixture::reading(&[], &[(1, 5)]);
+    let plan = fixture.plan(1).unwrap();
+    fixture.answer(&plan, &[(0, Code::None, values(0, 3))]);
+    let taken = fixture.state.take().unwrap();
+    let key = taken.key();
+    let read = decode::read(&orders(0), taken.item, taken.position, 2, true, &mut fixture.decompressor);
+    fixture.state.positions.start_over(&orders(0), Place::At(Position { offset: 7, epoch: -1 }));
+    assert!(fixture.state.settle(key, read, true, fixture.now).part.is_none());
+    assert_eq!(fixture.position(0), Some(7));
+    assert_eq!(fixture.poll(10), [], "nor is the rest of the batch put back");
+}
+
 #[test]
 fn failures_wait_longer_and_longer_until_there_is_another_leader() {
     let mut fixture = Fixture::reading(&[], &[(1, 5)]);
@@ -235,6 +273,7 @@ fn the_answer_of_whichever_leader_was_faster_counts_and_the_other_is_dropped() {
     let new = fixture.plan(2).unwrap();
     fixture.answer(&new, &[(0, Code::None, values(0, 5))]);
     fixture.answer(&old, &[(0, Code::None, values(0, 3))]);
+    assert_eq!(asked(fixture.plan(2)), [(0, 5)], "and does not set the next fetch back");
     assert_eq!(fixture.poll(10).len(), 5);
     assert_eq!(fixture.position(0), Some(5));
 }
