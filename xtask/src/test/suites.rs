@@ -21,8 +21,9 @@ impl Suites {
         if let Some((what, file)) = line.strip_prefix("Running ").and_then(|rest| rest.split_once(" (")) {
             // target/debug/deps/flows-0123456789abcdef)
             let file = file.trim_end_matches(')').rsplit('/').next().unwrap_or_default();
-            let name = file.rsplit_once('-').map_or(file, |(name, _)| name).to_owned();
-            self.0.push(Suite { name, only_tests: !what.starts_with("unittests "), ..Suite::default() });
+            let name = file.rsplit_once('-').map_or(file, |(name, _)| name);
+            let (only_tests, source) = what.strip_prefix("unittests ").map_or((true, what), |source| (false, source));
+            self.0.push(Suite { name: format!("{name} ({source})"), only_tests, ..Suite::default() });
         } else if let Some(name) = line.strip_prefix("Doc-tests ") {
             self.0.push(Suite { name: format!("{name} (documentation)"), ..Suite::default() });
         } else if let Some(result) = line.strip_prefix("test result: ") {
@@ -104,7 +105,7 @@ test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
      Running tests/flows/main.rs (target/debug/deps/flows-2)
 test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 6 filtered out; finished in 0.00s",
         );
-        assert_eq!(suites.checked().unwrap_err(), "flows ran no test");
+        assert_eq!(suites.checked().unwrap_err(), "flows (tests/flows/main.rs) ran no test");
     }
 
     #[test]
