@@ -76,7 +76,7 @@ fn summarize(outcomes: &[Outcome]) -> Result<()> {
             Verdict::Missing(_) => &[],
         };
         for suite in suites {
-            println!("    {:<40} {:>5} passed, {} failed", suite.name, suite.passed, suite.failed);
+            println!("    {:<44} {:>5} passed, {} failed", suite.name, suite.passed, suite.failed);
         }
         passed += suites.iter().map(|suite| suite.passed).sum::<usize>();
         let failed_tests: usize = suites.iter().map(|suite| suite.failed).sum();

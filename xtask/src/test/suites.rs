@@ -79,8 +79,8 @@ test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
         assert_eq!(
             suites.checked().unwrap(),
             [
-                suite("ottla", false, 11, 0),
-                suite("flows", true, 5, 1),
+                suite("ottla (client/src/lib.rs)", false, 11, 0),
+                suite("flows (tests/flows/main.rs)", true, 5, 1),
                 suite("ottla_wire (documentation)", false, 3, 0)
             ]
         );
