@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench consume` starts the broker in a process of its own, fills it, and reads everything: each value's
 //! first byte is touched. Settings are the defaults but for what a scenario names.
+#![expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
 use std::time::{Duration, Instant};
 

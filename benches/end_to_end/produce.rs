@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench produce` starts the broker in a process of its own, so that its work is not counted. Settings
 //! are the defaults but for what a scenario names.
+#![expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
 use std::collections::VecDeque;
 use std::time::Instant;

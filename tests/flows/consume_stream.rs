@@ -116,7 +116,7 @@ async fn every_codec_is_read_with_headers_keys_and_nulls() {
         for n in 0..500 {
             let record = Record::to("orders").key(format!("key-{n}")).header("h", "1").null_header("h").timestamp(n);
             let record = if n % 7 == 0 { record } else { record.value(format!("value-{n}")) };
-            let _ = producer.enqueue(record).await.unwrap();
+            producer.enqueue(record).await.unwrap();
         }
         producer.flush().await.unwrap();
         assert_eq!(broker.log("orders", 0).batches()[0].compression(), codec);

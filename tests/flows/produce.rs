@@ -52,14 +52,14 @@ async fn flush_does_not_linger_and_close_ends_the_producer() {
     let broker = orders(3).await;
     let producer = builder(&broker).linger(Duration::from_secs(3600)).delivery_timeout(SOON * 100).build().unwrap();
     for n in 0..30 {
-        let _ = producer.enqueue(Record::to("orders").partition(n % 3).value("x")).await.unwrap();
+        producer.enqueue(Record::to("orders").partition(n % 3).value("x")).await.unwrap();
     }
 
     tokio::time::timeout(SOON, producer.flush()).await.unwrap().unwrap();
     let written: usize = (0..3).map(|partition| broker.log("orders", partition).len()).sum();
     assert_eq!(written, 30);
 
-    let _ = producer.enqueue(Record::to("orders").value("last")).await.unwrap();
+    producer.enqueue(Record::to("orders").value("last")).await.unwrap();
     producer.close(SOON).await.unwrap();
     let written: usize = (0..3).map(|partition| broker.log("orders", partition).len()).sum();
     assert_eq!(written, 31);
@@ -102,8 +102,7 @@ async fn every_record_of_one_key_goes_to_one_partition_in_order() {
     let broker = orders(6).await;
     let producer = builder(&broker).batch_size(500_usize).build().unwrap();
     for n in 0..500 {
-        let _ =
-            producer.enqueue(Record::to("orders").key(format!("user-{}", n % 7)).value(n.to_string())).await.unwrap();
+        producer.enqueue(Record::to("orders").key(format!("user-{}", n % 7)).value(n.to_string())).await.unwrap();
     }
     producer.flush().await.unwrap();
     let mut seen = 0;
@@ -126,7 +125,7 @@ async fn without_a_key_partitions_are_filled_one_after_another() {
     let broker = orders(6).await;
     let producer = builder(&broker).batch_size(1000_usize).build().unwrap();
     for _ in 0..600 {
-        let _ = producer.enqueue(Record::to("orders").value(vec![0; 50])).await.unwrap();
+        producer.enqueue(Record::to("orders").value(vec![0; 50])).await.unwrap();
     }
     producer.flush().await.unwrap();
     let lengths: Vec<_> = (0..6).map(|partition| broker.log("orders", partition).len()).collect();
@@ -139,7 +138,7 @@ async fn memory_is_bounded_and_waiting_callers_go_on() {
     let broker = orders(1).await;
     let producer = builder(&broker).buffer_memory(20_000_usize).batch_size(4_000_usize).build().unwrap();
     for _ in 0..500 {
-        let _ = producer.enqueue(Record::to("orders").value(vec![0; 500])).await.unwrap();
+        producer.enqueue(Record::to("orders").value(vec![0; 500])).await.unwrap();
     }
     producer.flush().await.unwrap();
     assert_eq!(broker.log("orders", 0).len(), 500);
@@ -160,7 +159,7 @@ async fn each_codec_arrives_as_it_was_sent() {
         let broker = orders(1).await;
         let producer = builder(&broker).set("compression.type", codec).build().unwrap();
         for n in 0..200 {
-            let _ = producer.enqueue(Record::to("orders").value(format!("value number {n}"))).await.unwrap();
+            producer.enqueue(Record::to("orders").value(format!("value number {n}"))).await.unwrap();
         }
         producer.flush().await.unwrap();
         let log = broker.log("orders", 0);

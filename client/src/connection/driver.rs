@@ -437,7 +437,7 @@ async fn shake_hands(
         write(stream, frame).await.map_err(|error| lost(target, error))?;
         let answer = read(stream, reader).await.map_err(|error| unreadable(target, error))?;
         let response = ottla_wire::decode_response::<ApiVersionsRequest>(answer, version)
-            .map_err(|error| Error::caused_by(Kind::Protocol, format!("read the versions of {}", target), error))?;
+            .map_err(|error| Error::caused_by(Kind::Protocol, format!("read the versions of {target}"), error))?;
         match handshake::on_answer(&response, version).map_err(|error| error.within(target))? {
             Step::Done(versions) => return Ok(versions),
             Step::Again(lower) => version = lower,

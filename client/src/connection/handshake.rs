@@ -24,7 +24,6 @@ pub(crate) fn request() -> ApiVersionsRequest {
     ApiVersionsRequest {
         client_software_name: "ottla".into(),
         client_software_version: env!("CARGO_PKG_VERSION").into(),
-        ..ApiVersionsRequest::default()
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn assignment(partitions: &[TopicPartition]) -> Result<Bytes, Error> 
         match topics.iter_mut().find(|topic| *topic.topic == *partition.topic) {
             Some(topic) => topic.partitions.push(partition.partition),
             None => {
-                topics.push(AssignedTopic { topic: (&*partition.topic).into(), partitions: vec![partition.partition] })
+                topics.push(AssignedTopic { topic: (&*partition.topic).into(), partitions: vec![partition.partition] });
             }
         }
     }

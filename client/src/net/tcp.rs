@@ -1,5 +1,4 @@
 //! TCP: a name is looked up at every connect, and all of its addresses are tried.
-#![expect(clippy::disallowed_methods, reason = "driver: owns the clock of the staggered attempts")]
 
 use std::io;
 use std::net::SocketAddr;

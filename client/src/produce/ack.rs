@@ -37,7 +37,7 @@ impl Sender {
     pub(super) fn on_reply(
         &mut self,
         request: u64,
-        outcome: Result<Option<ProduceResponse>, Error>,
+        outcome: &Result<Option<ProduceResponse>, Error>,
         now: Instant,
         random: &mut fastrand::Rng,
     ) -> Vec<NewLeader> {
@@ -50,7 +50,7 @@ impl Sender {
             else {
                 continue;
             };
-            let verdict = match &outcome {
+            let verdict = match outcome {
                 Ok(None) => Verdict::Done(Written { base_offset: -1, append_time: -1 }),
                 Ok(Some(response)) => match find(response, queue) {
                     Some(answer) => {

@@ -192,6 +192,7 @@ impl fmt::Debug for Delivery {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::disallowed_methods, reason = "a test starts tasks")]
     use super::*;
     use crate::error::Kind;
 

@@ -122,7 +122,7 @@ impl Driver {
             Event::Reply(request, outcome) => {
                 let runtime = self.core.cluster.runtime().clone();
                 let sender = &mut self.sender;
-                let leaders = runtime.random(|random| sender.on_reply(request, outcome, Instant::now(), random));
+                let leaders = runtime.random(|random| sender.on_reply(request, &outcome, Instant::now(), random));
                 for new in leaders {
                     self.core.cluster.learn_leader(&new.topic, new.partition, new.leader, new.epoch);
                 }
@@ -343,7 +343,8 @@ impl Driver {
     /// Whether the producer has come to its end.
     fn is_done(&mut self, now: Instant, closing: bool) -> bool {
         let overdue = self.close.as_ref().is_some_and(|(deadline, _)| deadline.is_some_and(|deadline| deadline <= now));
-        if !overdue && !(closing && self.sender.is_idle()) {
+        let is_over = overdue || closing && self.sender.is_idle();
+        if !is_over {
             return false;
         }
         let left: usize =
@@ -440,7 +441,6 @@ async fn ask_identity(cluster: &Cluster) -> Result<Identity, Error> {
             transaction_timeout_ms: i32::MAX,
             producer_id: -1,
             producer_epoch: -1,
-            ..InitProducerIdRequest::default()
         };
         Ok((request, versions.choose::<InitProducerIdRequest>()?))
     };

@@ -150,7 +150,7 @@ fn add(request: &mut ProduceRequest, topic: &str, topic_id: Uuid, partition: i32
     match request.topic_data.iter_mut().find(|known| known.name.as_str() == topic) {
         Some(known) => known.partition_data.push(data),
         None => {
-            request.topic_data.push(TopicProduceData { name: Str::from(topic), topic_id, partition_data: vec![data] })
+            request.topic_data.push(TopicProduceData { name: Str::from(topic), topic_id, partition_data: vec![data] });
         }
     }
 }

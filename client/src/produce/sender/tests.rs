@@ -120,13 +120,13 @@ impl Fixture {
         let topic =
             TopicProduceResponse { name: "orders".into(), partition_responses, ..TopicProduceResponse::default() };
         let response = ProduceResponse { responses: vec![topic], ..ProduceResponse::default() };
-        self.sender.on_reply(to.id, Ok(Some(response)), self.now, &mut self.random);
+        self.sender.on_reply(to.id, &Ok(Some(response)), self.now, &mut self.random);
         self.settle();
     }
 
     fn lose(&mut self, request: &Outgoing) {
         let error = Error::new(Kind::Connection, "connection lost");
-        self.sender.on_reply(request.id, Err(error), self.now, &mut self.random);
+        self.sender.on_reply(request.id, &Err(error), self.now, &mut self.random);
         self.settle();
     }
 

@@ -1,4 +1,5 @@
 //! The producer against real brokers: every codec, and brokers that die, pause and hand over.
+#![expect(clippy::disallowed_methods, reason = "a test that measures reads the clock")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,7 +45,7 @@ async fn a_killed_leader_loses_and_doubles_nothing() -> Result<()> {
     cluster.restart(victim)?;
     load.reach(load.acknowledged() + 20_000)?;
     let sent = load.stop().await?;
-    exactly_once_in_order(&cluster, &topic, sent)
+    exactly_once_in_order(&cluster, &topic, &sent)
 }
 
 #[tokio::test]
@@ -60,7 +61,7 @@ async fn a_moved_leader_loses_and_doubles_nothing() -> Result<()> {
     }
     load.reach(load.acknowledged() + 20_000)?;
     let sent = load.stop().await?;
-    exactly_once_in_order(&cluster, &topic, sent)
+    exactly_once_in_order(&cluster, &topic, &sent)
 }
 
 #[tokio::test]
@@ -86,7 +87,7 @@ async fn a_paused_leader_holds_nothing_up_once_there_is_another() -> Result<()> 
     cluster.resume(victim)?;
     load.reach(load.acknowledged() + 20_000)?;
     let sent = load.stop().await?;
-    exactly_once_in_order(&cluster, &topic, sent)
+    exactly_once_in_order(&cluster, &topic, &sent)
 }
 
 /// Numbered records, as fast as they are acknowledged, until it is stopped.
@@ -110,7 +111,8 @@ impl Drop for Owned {
 
 impl Load {
     fn start(cluster: &Cluster, topic: &str) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let stop = Arc::new(AtomicBool::new(false));
         let acknowledged: Arc<Vec<AtomicU64>> = Arc::new((0..PARTITIONS).map(|_| AtomicU64::new(0)).collect());
         let sending = runtime.spawn(send(cluster.bootstrap(), topic.to_owned(), stop.clone(), acknowledged.clone()));
@@ -170,7 +172,7 @@ async fn send(
 }
 
 /// What Java reads of each partition are the numbers from 0, each once, in order.
-fn exactly_once_in_order(cluster: &Cluster, topic: &str, sent: Vec<u64>) -> Result<()> {
+fn exactly_once_in_order(cluster: &Cluster, topic: &str, sent: &[u64]) -> Result<()> {
     let (bootstrap, total) = (cluster.bootstrap(), sent.iter().sum::<u64>().to_string());
     let output = cluster.tool(
         "org.apache.kafka.tools.consumer.ConsoleConsumer",
