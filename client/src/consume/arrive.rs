@@ -45,6 +45,9 @@ impl State {
             let place = self.reset_timestamp().map_or(Place::Nowhere, Place::Asking);
             self.positions.start_over(&partition, place);
         }
+        if std::mem::replace(&mut self.seen, metadata.version) == metadata.version {
+            return changes.leaders;
+        }
         for topic in self.topics() {
             // Others may pass: the topic is asked about again.
             if let Some(known) = metadata.topics.get(&topic)

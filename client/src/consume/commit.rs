@@ -50,11 +50,13 @@ impl Commits {
         self.interval.is_some()
     }
 
-    /// What the poll that begins now commits, if it is one that does.
+    /// Whether the poll that begins now is one that commits.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        !self.in_flight && self.next.is_some_and(|next| next <= now)
+    }
+
+    /// What the poll that begins now commits.
     pub(super) fn due(&mut self, positions: &Positions, now: Instant) -> Option<Offsets> {
-        if self.in_flight || self.next.is_none_or(|next| now < next) {
-            return None;
-        }
         self.next = now.checked_add(self.interval?);
         let offsets = offsets(positions, Which::Released, now);
         self.in_flight = !offsets.is_empty();

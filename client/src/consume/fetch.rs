@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ottla_wire::messages::fetch_request::{FetchPartition, FetchTopic};
 use ottla_wire::messages::{FetchRequest, FetchResponse};
-use ottla_wire::{Code, Request, Str, Uuid};
+use ottla_wire::{Code, Request, Uuid};
 use tokio::time::Instant;
 
 use super::position::{Leader, Place, Positions};
@@ -33,7 +33,6 @@ pub(super) struct Limits {
     min_bytes: i32,
     max_bytes: usize,
     pub(super) partition_bytes: usize,
-    rack: Str,
 }
 
 /// What the loop of one broker does next.
@@ -92,7 +91,6 @@ impl Limits {
             min_bytes: number(config.fetch_min_bytes),
             max_bytes: config.fetch_max_bytes as usize,
             partition_bytes: config.max_partition_fetch_bytes as usize,
-            rack: config.client_rack.as_str().into(),
         }
     }
 }
@@ -189,7 +187,7 @@ impl Plan {
             min_bytes: limits.min_bytes,
             max_bytes: size(limits.max_bytes),
             topics,
-            rack_id: limits.rack.clone(),
+            // No rack: a leader that knows it may send the consumer to a follower instead of records.
             ..FetchRequest::default()
         };
         Ok((request, version))
@@ -232,7 +230,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use ottla_wire::messages::fetch_response::{FetchableTopicResponse, LeaderIdAndEpoch, PartitionData};
-    use ottla_wire::{ApiKey, encode_request};
+    use ottla_wire::{ApiKey, Str, encode_request};
 
     use super::*;
     use crate::config::ConsumerConfig;
@@ -260,7 +258,7 @@ mod tests {
 
     #[test]
     fn topics_go_by_their_ids_if_all_have_one_and_the_broker_knows_how() {
-        let limits = Limits::of(&ConsumerConfig::default());
+        let limits = Limits::of(&ConsumerConfig { client_rack: "r1".into(), ..ConsumerConfig::default() });
         for (plan, broker, expected) in [
             (plan(&[("a", 1, &[0, 1]), ("b", 2, &[0])]), 18, 18),
             (plan(&[("a", 1, &[0, 1]), ("b", 2, &[0])]), 11, 11),
@@ -272,6 +270,7 @@ mod tests {
             assert_eq!(topics, [("a", 2), ("b", 1)]);
             assert_eq!(request.topics[0].partitions[1].fetch_offset, 11);
             assert_eq!((request.session_id, request.session_epoch), (0, -1));
+            assert_eq!(&*request.rack_id, "", "no follower is read from");
             encode_request(&request, version, 1, None).unwrap();
         }
     }

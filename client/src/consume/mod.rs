@@ -55,6 +55,8 @@ use crate::TopicPartition;
 use crate::cluster::Cluster;
 use crate::config::{ConsumerBuilder, ConsumerConfig};
 use crate::error::{Error, Kind};
+use crate::group::Identity;
+use crate::group::offsets::Offsets;
 use state::{Farewell, State};
 
 /// How long the tasks that a dropped consumer leaves behind may take to commit and to leave the group.
@@ -172,9 +174,10 @@ impl Consumer {
     /// [`Kind::State`] while topics are [subscribed](Self::subscribe) to.
     pub async fn assign(&self, partitions: impl IntoIterator<Item = TopicPartition>) -> Result<(), Error> {
         let partitions: BTreeSet<_> = partitions.into_iter().collect();
-        let farewell = self.core.state.lock().assign(partitions, self.core.cluster.runtime().now())?;
+        let commit = self.core.state.lock().assign(partitions, self.core.cluster.runtime().now())?;
         self.core.changed();
-        self.part(farewell, self.core.config.default_api_timeout).await
+        self.core.commit_by_itself(commit);
+        Ok(())
     }
 
     /// The partitions that are read now, sorted.
@@ -283,6 +286,11 @@ impl Core {
             if !records.is_empty() {
                 return Ok(records);
             }
+            if timeout.is_zero() {
+                // Once, for tasks of the client that share a thread with a caller who polls and polls.
+                tokio::task::yield_now().await;
+                return self.take(max, self.cluster.runtime().now());
+            }
             let timer = timer.get_or_insert_with(|| call::timer(&self.cluster, timeout));
             tokio::select! {
                 biased;
@@ -292,6 +300,13 @@ impl Core {
                     return self.take(max, self.cluster.runtime().now());
                 }
             }
+        }
+    }
+
+    /// Commits in the background what is to be committed automatically.
+    fn commit_by_itself(self: &Arc<Self>, commit: Option<(Identity, Offsets)>) {
+        if let Some((identity, offsets)) = commit {
+            self.cluster.runtime().spawn(committer::commit_by_itself(self.clone(), identity, offsets));
         }
     }
 
@@ -325,9 +340,7 @@ impl Polling {
         if began.wakes_group {
             core.membership.notify_one();
         }
-        if let Some((identity, offsets)) = began.commit {
-            core.cluster.runtime().spawn(committer::commit_by_itself(core.clone(), identity, offsets));
-        }
+        core.commit_by_itself(began.commit);
         Ok(Self(core.clone()))
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct State {
     pub(super) limits: Arc<Limits>,
     pub(super) reset: OffsetReset,
     pub(super) is_closed: bool,
+    /// The version of the metadata last looked at for what is wrong with topics.
+    pub(super) seen: u64,
     /// The loops that fetch, by broker, and how to wake each.
     pub(super) fetchers: BTreeMap<i32, Arc<Notify>>,
 }
@@ -98,6 +100,7 @@ impl State {
             limits: Arc::new(Limits::of(config)),
             reset: config.auto_offset_reset,
             is_closed: false,
+            seen: 0,
             fetchers: BTreeMap::new(),
         }
     }
@@ -127,19 +130,24 @@ impl State {
         Ok(())
     }
 
-    /// Reads these partitions, whatever others do. Those that it reads already go on where they are.
-    pub(super) fn assign(&mut self, partitions: BTreeSet<TopicPartition>, now: Instant) -> Result<Farewell, Error> {
+    /// Reads these partitions, whatever others do. Those that it reads already go on where they are. Returns what is to
+    /// be committed of those that it reads no more.
+    pub(super) fn assign(
+        &mut self,
+        partitions: BTreeSet<TopicPartition>,
+        now: Instant,
+    ) -> Result<Option<(Identity, Offsets)>, Error> {
         self.check_open()?;
         if self.mode == Mode::Subscribed {
             return Err(Error::new(Kind::State, "assign: topics are subscribed to; `unsubscribe` first"));
         }
         let gone: Vec<_> =
             self.positions.partitions.keys().filter(|known| !partitions.contains(*known)).cloned().collect();
-        let mut farewell = Farewell::default();
+        let mut commit = None;
         if !gone.is_empty() && self.commits.is_automatic() {
             // Assigning anew is as much as polling: what was handed out is done with.
             self.release();
-            farewell.commit = self.to_commit(Which::Released, now);
+            commit = self.to_commit(Which::Released, now);
         }
         for partition in gone {
             self.positions.partitions.remove(&partition);
@@ -151,7 +159,7 @@ impl State {
         for partition in partitions {
             self.positions.add(partition, place);
         }
-        Ok(farewell)
+        Ok(commit)
     }
 
     /// Reads nothing any more.
@@ -203,7 +211,8 @@ impl State {
             began.wakes_group = group.poll_began();
             self.freeze_for_rebalance();
         }
-        if let Ok(identity) = self.committer()
+        if self.commits.is_due(now)
+            && let Ok(identity) = self.committer()
             && let Some(offsets) = self.commits.due(&self.positions, now)
         {
             began.commit = Some((identity, offsets));
