@@ -231,7 +231,9 @@ impl Consumer {
             let numbers = (0..).take(known.partitions.len());
             Ok(numbers.map(|partition| TopicPartition::new(name.clone(), partition)).collect())
         };
-        self.within("partitions".to_owned(), work).await
+        self.core.state.lock().check_open()?;
+        // It keeps its deadline by itself, and then says what is missing.
+        call::run(&self.core.cluster, work).await.unwrap_or_else(|| Err(Error::closed("consumer")))
     }
 
     async fn look_up(
