@@ -194,7 +194,8 @@ impl Consumer {
     /// Waits until there are records, at most `timeout`, and hands out up to `max.poll.records` of them.
     ///
     /// A poll says that what earlier polls handed out is done with: that is what automatic commits commit, and what
-    /// a rebalance of the group waits for. Dropping the future loses no record.
+    /// a rebalance of the group waits for. Dropping the future loses no record. Several tasks may poll one consumer, and
+    /// get each record once between them; the poll of one then says so for what another was handed out.
     ///
     /// # Errors
     /// What is wrong with the group, a topic or a partition, each once; records are not lost by it, they come with the

@@ -1,7 +1,6 @@
 //! The task of a member: it alone speaks to the coordinator about membership.
 #![expect(clippy::disallowed_methods, reason = "driver: owns the clock and the task")]
 
-use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -221,13 +220,16 @@ where
             tokio::time::sleep_until(questions.next).await;
             cluster.coordinator_after(group, broker).await
         };
-        let found = match first(answer.as_mut(), question).await {
-            First::Answer(Ok((response, version))) => return Ok((response, version, broker)),
-            First::Answer(Err(error)) => {
-                cluster.forget_coordinator(group, broker);
-                return Err(error.within(format_args!("coordinator of group {group}")));
+        let found = tokio::select! {
+            biased;
+            answer = &mut answer => {
+                let (response, version) = answer.map_err(|error| {
+                    cluster.forget_coordinator(group, broker);
+                    error.within(format_args!("coordinator of group {group}"))
+                })?;
+                return Ok((response, version, broker));
             }
-            First::Other(found) => found,
+            found = question => found,
         };
         questions.asked();
         if let Ok(other) = found
@@ -244,19 +246,6 @@ where
             }
             return Err(silent);
         }
-    }
-}
-
-enum First<A, B> {
-    Answer(A),
-    Other(B),
-}
-
-async fn first<A, B>(answer: impl Future<Output = A>, other: impl Future<Output = B>) -> First<A, B> {
-    tokio::select! {
-        biased;
-        answer = answer => First::Answer(answer),
-        other = other => First::Other(other),
     }
 }
 

@@ -9,16 +9,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ottla_wire::messages::join_group_request::JoinGroupRequestProtocol;
-use ottla_wire::messages::leave_group_request::MemberIdentity;
-use ottla_wire::messages::sync_group_request::SyncGroupRequestAssignment;
 use ottla_wire::messages::{HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest};
 use ottla_wire::{Code, Str};
 use tokio::time::Instant;
 
 use super::Identity;
-use super::assign::{Member, Racks, Topics};
-use super::protocol::{self, PROTOCOL_TYPE};
+use super::assign::{Member, Topics};
 use crate::TopicPartition;
 use crate::cluster::Metadata;
 use crate::config::{AssignmentStrategy, ConsumerConfig};
@@ -26,6 +22,7 @@ use crate::connection::Backoff;
 use crate::error::{Error, Kind};
 
 mod reply;
+mod request;
 #[cfg(test)]
 mod tests;
 
@@ -300,20 +297,6 @@ impl Classic {
         [retry, heartbeat, self.poll_limit()].into_iter().flatten().min()
     }
 
-    /// What to tell the coordinator on leaving: nothing for a member that is to come back under its instance id.
-    pub(crate) fn leave_request(&self, reason: &'static str) -> Option<LeaveGroupRequest> {
-        let is_member = !self.identity.member_id.is_empty() && !matches!(self.phase, Phase::Out | Phase::Left);
-        (is_member && self.settings.instance_id.is_none()).then(|| LeaveGroupRequest {
-            group_id: self.settings.group.clone(),
-            members: vec![MemberIdentity {
-                member_id: self.identity.member_id.clone(),
-                group_instance_id: None,
-                reason: Some(reason.into()),
-            }],
-            ..LeaveGroupRequest::default()
-        })
-    }
-
     /// The group shall rebalance: this member joins again once it has given up what it has.
     fn rebalance(&mut self, reason: &'static str, now: Instant) {
         if matches!(self.phase, Phase::Stable) {
@@ -371,108 +354,12 @@ impl Classic {
         (Step::Leave(leave), Some(Change::Lost))
     }
 
-    fn join(&mut self) -> Option<Step> {
-        // Rebalancing eagerly, a member owns nothing as it joins.
-        let owned = [].into_iter();
-        let (generation, rack) = (self.identity.generation, &self.settings.rack);
-        let metadata = match protocol::subscription(&self.topics, owned, generation, rack) {
-            Ok(metadata) => metadata,
-            Err(error) => {
-                self.fail(error, false);
-                return None;
-            }
-        };
-        self.attempt += 1;
-        self.phase = Phase::Joining;
-        self.joined.clone_from(&self.topics);
-        let protocols = self.settings.strategies.iter().map(|strategy| JoinGroupRequestProtocol {
-            name: Str::from_static(strategy.name()),
-            metadata: metadata.clone(),
-        });
-        let request = JoinGroupRequest {
-            group_id: self.settings.group.clone(),
-            session_timeout_ms: milliseconds(self.settings.session_timeout),
-            rebalance_timeout_ms: milliseconds(self.settings.max_poll_interval),
-            member_id: self.identity.member_id.clone(),
-            group_instance_id: self.settings.instance_id.clone(),
-            protocol_type: Str::from_static(PROTOCOL_TYPE),
-            protocols: protocols.collect(),
-            reason: Some(Str::from_static(self.reason)),
-        };
-        Some(Step::Join(request, self.attempt))
-    }
-
-    /// Shares out the partitions, once all topics are known.
-    fn assign(&mut self, metadata: &Metadata) -> Option<Step> {
-        let Phase::Assigning { members, skip } = &self.phase else { return None };
-        // A topic that does not exist is known by its error.
-        if !self.group_topics.iter().all(|topic| metadata.topics.contains_key(&**topic)) {
-            return None;
-        }
-        let topics = topics_of(&self.group_topics, metadata);
-        let mut assignments = Vec::new();
-        if !skip && let Some(strategy) = self.strategy {
-            for (member_id, partitions) in strategy.assign(members, &topics) {
-                match protocol::assignment(&partitions) {
-                    Ok(assignment) => assignments.push(SyncGroupRequestAssignment { member_id, assignment }),
-                    Err(error) => {
-                        self.fail(error, false);
-                        return None;
-                    }
-                }
-            }
-        }
-        self.assigned_by = Some((topics, metadata.version));
-        Some(self.sync(assignments))
-    }
-
-    fn sync(&mut self, assignments: Vec<SyncGroupRequestAssignment>) -> Step {
-        self.attempt += 1;
-        self.phase = Phase::Syncing;
-        let request = SyncGroupRequest {
-            group_id: self.settings.group.clone(),
-            generation_id: self.identity.generation,
-            member_id: self.identity.member_id.clone(),
-            group_instance_id: self.settings.instance_id.clone(),
-            protocol_type: Some(Str::from_static(PROTOCOL_TYPE)),
-            protocol_name: self.strategy.map(|strategy| Str::from_static(strategy.name())),
-            assignments,
-        };
-        Step::Sync(request, self.attempt)
-    }
-
-    /// The leader starts a rebalance when the topics are not any more what it assigned by.
-    fn check_partition_counts(&mut self, metadata: &Metadata, now: Instant) {
-        let Some((assigned_by, version)) = &mut self.assigned_by else { return };
-        if std::mem::replace(version, metadata.version) == metadata.version {
-            return;
-        }
-        let current = topics_of(&self.group_topics, metadata);
-        let has_rack = !self.settings.rack.is_empty();
-        let is_same = current.len() == assigned_by.len()
-            && current.iter().zip(&*assigned_by).all(|((name, racks), (old_name, old_racks))| {
-                name == old_name && racks.len() == old_racks.len() && (!has_rack || racks == old_racks)
-            });
-        if !is_same {
-            self.rebalance("the partitions of the topics changed", now);
-        }
-    }
-
     fn sends_heartbeats(&self) -> bool {
         matches!(
             self.phase,
             // Not while a join or a sync waits at the coordinator: that counts as much, and would hold them up.
             Phase::Stable | Phase::Releasing { .. } | Phase::Committing { .. } | Phase::Assigning { .. }
         )
-    }
-
-    fn heartbeat(&self) -> HeartbeatRequest {
-        HeartbeatRequest {
-            group_id: self.settings.group.clone(),
-            generation_id: self.identity.generation,
-            member_id: self.identity.member_id.clone(),
-            group_instance_id: self.settings.instance_id.clone(),
-        }
     }
 
     fn error(&self, code: Code, what: &str) -> Error {
@@ -482,23 +369,6 @@ impl Classic {
     fn protocol_error(&self, what: fmt::Arguments<'_>) -> Error {
         Error::new(Kind::Protocol, format!("group {}: {what}", self.settings.group))
     }
-}
-
-/// The topics that exist, with the racks of each partition's replicas.
-fn topics_of(names: &BTreeSet<Arc<str>>, metadata: &Metadata) -> Topics {
-    let racks = |partition: &crate::cluster::Partition| -> Racks {
-        partition.replicas.iter().filter_map(|broker| metadata.brokers.get(broker)?.rack.clone()).collect()
-    };
-    names
-        .iter()
-        .filter_map(|name| Some((name.clone(), metadata.topics.get(&**name)?)))
-        .filter(|(_, topic)| topic.is_usable())
-        .map(|(name, topic)| (name, topic.partitions.iter().map(racks).collect()))
-        .collect()
-}
-
-fn milliseconds(duration: Duration) -> i32 {
-    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
 
 /// As far as an [`Instant`] goes.

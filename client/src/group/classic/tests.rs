@@ -7,6 +7,7 @@ use ottla_wire::{decode_data, encode_data};
 
 use super::*;
 use crate::cluster::{Partition, Topic};
+use crate::group::protocol;
 
 const SECOND: Duration = Duration::from_secs(1);
 
