@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use ottla::net::MemoryConnector;
-use ottla::{Error, Kind, Producer, Record};
+use ottla::{Consumer, Error, Kind, Producer, Record, TopicPartition};
 use ottla_broker::{ApiKey, Broker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::Instant;
@@ -182,4 +182,26 @@ async fn a_cluster_that_moved_is_found_through_its_bootstrap_name() {
 
     assert_eq!(first.log("orders", 0).values(), ["before"]);
     assert_eq!(second.log("orders", 0).values(), ["after"]);
+}
+
+/// edge 81: a fetch that waits at the broker for records holds up nothing else that is asked of it.
+#[tokio::test(start_paused = true)]
+async fn a_waiting_fetch_holds_up_no_other_request() {
+    let broker = Broker::start().topic("orders", 1).in_memory_only().await;
+    let consumer = Consumer::builder(broker.address())
+        .connector(pipes(&broker))
+        .runtime(tokio::runtime::Handle::current())
+        .seed(7)
+        .set("auto.offset.reset", "earliest")
+        .fetch_max_wait(Duration::from_secs(20))
+        .build()
+        .unwrap();
+    let orders = TopicPartition::new("orders", 0);
+    consumer.assign([orders.clone()]).await.unwrap();
+    assert!(consumer.poll(Duration::from_secs(1)).await.unwrap().is_empty());
+    assert_eq!(broker.count(ApiKey::Fetch), 1, "it waits");
+    let start = Instant::now();
+    assert_eq!(consumer.end_offsets([&orders]).await.unwrap()[&orders], 0);
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert_eq!(broker.count(ApiKey::Fetch), 1, "it still waits");
 }
