@@ -59,27 +59,21 @@ impl Drop for Keeper {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::time::Duration;
 
     use super::*;
-    use crate::process::{Process, recorded};
+    use crate::process::tests::Idle;
     use crate::wait::until;
 
     #[test]
     fn nothing_is_left_of_a_cluster_once_the_pipe_is_closed() {
-        let folder = std::env::temp_dir().join(format!("ottla-kept-{}", std::process::id()));
-        let pid_file = folder.join("pids/1");
-        fs::create_dir_all(folder.join("pids")).unwrap();
-        let keeper = Keeper::of(&folder).unwrap();
-        let process = Process::new(pid_file.clone(), &folder);
-        let mut lasting = Command::new("tail");
-        process.adopt(recorded(lasting.arg("-f").arg(&pid_file), &pid_file).spawn().unwrap()).unwrap();
-        assert!(process.pid().unwrap().is_some());
+        let idle = Idle::start("kept");
+        let keeper = Keeper::of(&idle.folder).unwrap();
+        assert!(idle.process.pid().unwrap().is_some());
 
         drop(keeper);
 
-        until("it to die", Duration::from_secs(20), || Ok(process.pid()?.is_none().then_some(()))).unwrap();
-        assert!(!folder.exists());
+        until("it to die", Duration::from_secs(20), || Ok(idle.process.pid()?.is_none().then_some(()))).unwrap();
+        assert!(!idle.folder.exists());
     }
 }

@@ -145,64 +145,88 @@ fn state(pid: u32) -> Option<char> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::process::Stdio;
+
     use super::*;
 
-    /// A process that does nothing until it is killed, in a folder of its own.
-    fn sleeper(name: &str) -> (Process, PathBuf) {
-        let folder = std::env::temp_dir().join(format!("ottla-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let pid_file = folder.join("pid");
-        let mut sleep = Command::new("tail");
-        // The folder stands in the command line, as it does in a broker's.
-        sleep.arg("-f").arg(&pid_file);
-        let process = Process::new(pid_file.clone(), &folder);
-        process.adopt(recorded(&sleep, &pid_file).spawn().unwrap()).unwrap();
-        (process, folder)
+    /// A process that does nothing until it is killed, in a folder like a cluster's. Both are gone when this is.
+    pub(crate) struct Idle {
+        pub(crate) process: Process,
+        pub(crate) folder: PathBuf,
+        pid_file: PathBuf,
+    }
+
+    impl Idle {
+        pub(crate) fn start(name: &str) -> Self {
+            let folder = std::env::temp_dir().join(format!("ottla-{name}-{}", std::process::id()));
+            fs::create_dir_all(folder.join("pids")).unwrap();
+            let pid_file = folder.join("pids/1");
+            let idle = Self { process: Process::new(pid_file.clone(), &folder), folder, pid_file };
+            let mut tail = Command::new("tail");
+            // The folder stands in the command line, as it does in a broker's.
+            tail.arg("-f").arg(&idle.pid_file);
+            let child = recorded(&tail, &idle.pid_file).stdout(Stdio::null()).spawn().unwrap();
+            idle.process.adopt(child).unwrap();
+            idle
+        }
+
+        /// As another process sees it, which knows of it by the file alone.
+        fn seen_from_outside(&self) -> Process {
+            Process::new(self.pid_file.clone(), &self.folder)
+        }
+    }
+
+    impl Drop for Idle {
+        fn drop(&mut self) {
+            // By the child, which no test's mistake can hide.
+            if let Some(mut child) = self.process.lock().take() {
+                drop(child.kill());
+                drop(child.wait());
+            }
+            drop(fs::remove_dir_all(&self.folder));
+        }
     }
 
     #[test]
     fn another_process_finds_it_by_its_file() {
-        let (process, folder) = sleeper("found");
-        let found = Process::new(folder.join("pid"), &folder);
-        assert_eq!(found.pid().unwrap(), process.pid().unwrap());
+        let idle = Idle::start("found");
+        let found = idle.seen_from_outside();
+        assert_eq!(found.pid().unwrap(), idle.process.pid().unwrap());
 
-        process.kill().unwrap();
+        idle.process.kill().unwrap();
 
         assert_eq!(found.pid().unwrap(), None);
-        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
     fn a_dead_child_that_nobody_fetched_counts_as_dead() {
-        let (process, folder) = sleeper("unfetched");
-        let found = Process::new(folder.join("pid"), &folder);
+        let idle = Idle::start("unfetched");
 
-        found.kill().unwrap();
+        idle.seen_from_outside().kill().unwrap();
 
-        assert_eq!(process.pid().unwrap(), None);
-        process.kill().unwrap();
-        fs::remove_dir_all(folder).unwrap();
+        assert_eq!(idle.process.pid().unwrap(), None);
     }
 
     #[test]
     fn a_pid_that_another_program_has_by_now_is_not_it() {
-        let (process, folder) = sleeper("other");
-        let stranger = Process::new(folder.join("pid"), Path::new("/nowhere/cluster"));
+        let idle = Idle::start("other");
+        let stranger = Process::new(idle.pid_file.clone(), Path::new("/nowhere/cluster"));
         assert_eq!(stranger.pid().unwrap(), None);
+
         stranger.signal(Signal::KILL).unwrap();
-        assert!(process.pid().unwrap().is_some(), "a stranger is not killed");
-        process.kill().unwrap();
-        fs::remove_dir_all(folder).unwrap();
+
+        assert!(idle.process.pid().unwrap().is_some(), "a stranger is not killed");
     }
 
     #[test]
     fn a_stopped_process_is_seen_to_stand_and_still_ends() {
-        let (process, folder) = sleeper("stopped");
-        process.signal(Signal::STOP).unwrap();
-        until("it to stand", DEATH, || Ok(process.stopped()?.then_some(()))).unwrap();
-        process.end(DEATH).unwrap();
-        assert_eq!(process.pid().unwrap(), None);
-        fs::remove_dir_all(folder).unwrap();
+        let idle = Idle::start("stopped");
+        idle.process.signal(Signal::STOP).unwrap();
+        until("it to stand", DEATH, || Ok(idle.process.stopped()?.then_some(()))).unwrap();
+
+        idle.process.end(DEATH).unwrap();
+
+        assert_eq!(idle.process.pid().unwrap(), None);
     }
 }
