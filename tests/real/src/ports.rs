@@ -45,10 +45,10 @@ mod tests {
 
     #[test]
     fn gives_out_as_many_as_asked_for_and_none_twice() {
-        let mut ports = [free(30).unwrap(), free(30).unwrap()].concat();
-        ports.sort_unstable();
+        let mut ports = free(30).unwrap();
+        assert_eq!(free_among(ports.clone().into_iter(), 1), []);
         ports.dedup();
-        assert_eq!(ports.len(), 60);
+        assert_eq!(ports.len(), 30);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! A process that is known by a file with its pid, so that any later process can find it, and whose command line
 //! names the cluster's folder, so that a pid that was given to another since is not mistaken for it.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,6 +19,9 @@ const SCRIPT: &str = r#"trap '' HUP; echo $$ >"$0" && exec "$@""#;
 
 /// Time to die: the kernel frees some hundred MiB.
 const DEATH: Duration = Duration::from_secs(20);
+
+/// More than a command line with a hundred jars is long.
+const LONGEST_LINE: usize = 1 << 17;
 
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -61,12 +64,7 @@ impl Process {
         if let Some(child) = self.lock().as_mut() {
             return Ok(if child.try_wait()?.is_some() { None } else { Some(child.id()) });
         }
-        Ok(self.recorded_pid()?.filter(|&pid| {
-            let alive = state(pid).is_some_and(|state| !matches!(state, 'X' | 'Z'));
-            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            // Empty for a moment while the shell becomes a JVM.
-            alive && (line.is_empty() || String::from_utf8_lossy(&line).contains(&self.mark))
-        }))
+        Ok(self.recorded_pid()?.filter(|&pid| command_line(pid).is_some_and(|line| line.contains(&self.mark))))
     }
 
     /// Whether it stands still after a [`Signal::STOP`].
@@ -135,6 +133,21 @@ impl Process {
     fn lock(&self) -> MutexGuard<'_, Option<Child>> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The command line of a living process.
+fn command_line(pid: u32) -> Option<String> {
+    // Empty for a moment while a shell becomes a JVM; for ever in the kernel's own threads.
+    let line = until("a command line", Duration::from_secs(1), || {
+        if state(pid).is_none_or(|state| matches!(state, 'X' | 'Z')) {
+            return Ok(Some(None));
+        }
+        let mut line = vec![0; LONGEST_LINE];
+        // In one go: between two reads another program may have begun.
+        let length = File::open(format!("/proc/{pid}/cmdline")).and_then(|mut file| file.read(&mut line)).unwrap_or(0);
+        Ok((length > 0).then(|| Some(String::from_utf8_lossy(&line[..length]).into_owned())))
+    });
+    line.ok().flatten()
 }
 
 /// The kernel's letter for how a process is; none if there is no such process.
