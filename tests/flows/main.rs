@@ -4,6 +4,7 @@
 mod admin;
 mod cluster;
 mod consume;
+mod consume_chaos;
 mod consume_faults;
 mod consume_stream;
 mod group_faults;

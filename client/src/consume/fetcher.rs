@@ -71,7 +71,10 @@ async fn fetch_and_refill(core: &Arc<Core>, broker: i32, plan: Plan, wake: &Noti
         let next = core.state.lock().next_refill(broker, Instant::now());
         let refill = match next {
             Next::Done if core.state.lock().is_closed => return Ok(()),
-            Next::Done => continue,
+            Next::Done => {
+                more_at = None;
+                continue;
+            }
             Next::Fetch(refill) => refill,
             Next::Wait(until) => {
                 more_at = until;
