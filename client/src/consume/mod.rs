@@ -283,10 +283,11 @@ impl Core {
             let mut ready = std::pin::pin!(self.ready.notified());
             ready.as_mut().enable();
             let records = self.take(max, self.cluster.runtime().now())?;
-            self.state.lock().check_open()?;
+            // Also after `close`: nobody else will be handed these.
             if !records.is_empty() {
                 return Ok(records);
             }
+            self.state.lock().check_open()?;
             if timeout.is_zero() {
                 // Once, for tasks of the client that share a thread with a caller who polls and polls.
                 tokio::task::yield_now().await;
