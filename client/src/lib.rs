@@ -7,6 +7,7 @@ mod admin;
 mod cluster;
 mod connection;
 mod consume;
+mod deadline;
 mod error;
 mod group;
 mod produce;

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ottla::{Code, Consumer, ConsumerBuilder, Retry};
+use ottla::{Code, Consumer, Retry};
 use ottla_broker::{ApiKey, Broker};
 use tokio::time::Instant;
 
-use crate::consume::{builder, partition, read, values};
+use crate::consume::{partition, read, values};
+use crate::groups::{join, member};
 
 async fn cluster(nodes: u16, partitions: u16) -> Broker {
     Broker::start()
@@ -17,16 +18,6 @@ async fn cluster(nodes: u16, partitions: u16) -> Broker {
         .group_initial_rebalance_delay(Duration::ZERO)
         .in_memory_only()
         .await
-}
-
-fn member(broker: &Broker, name: &str) -> ConsumerBuilder {
-    builder(broker).group("billing").client_id(name)
-}
-
-async fn join(builder: ConsumerBuilder) -> Consumer {
-    let consumer = builder.build().unwrap();
-    consumer.subscribe(["orders"]).await.unwrap();
-    consumer
 }
 
 async fn joined(broker: &Broker, partitions: usize) -> Consumer {

@@ -24,11 +24,11 @@ async fn cluster(nodes: u16, partitions: u16) -> Broker {
         .await
 }
 
-fn member(broker: &Broker, name: &str) -> ConsumerBuilder {
+pub(crate) fn member(broker: &Broker, name: &str) -> ConsumerBuilder {
     builder(broker).group("billing").client_id(name)
 }
 
-async fn join(builder: ConsumerBuilder) -> Consumer {
+pub(crate) async fn join(builder: ConsumerBuilder) -> Consumer {
     let consumer = builder.build().unwrap();
     consumer.subscribe(["orders"]).await.unwrap();
     consumer

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::{Cluster, Lane, driver};
 use crate::connection::{Answer, Backoff, Typed, Versions};
+use crate::deadline::after;
 use crate::error::{Error, Kind};
 
 /// The key type of groups in FindCoordinator.
@@ -73,8 +74,7 @@ impl Cluster {
 
     /// Asks one broker, the next when it is silent or cannot be reached; the first answer counts.
     async fn find(&self, group: &str, avoid: Option<i32>) -> Result<i32, Error> {
-        let now = self.runtime().now();
-        let deadline = now.checked_add(self.config().request_timeout).unwrap_or_else(|| now + driver::LONGEST);
+        let deadline = after(self.runtime().now(), self.config().request_timeout);
         self.any_metadata(deadline).await?;
         let mut brokers = self.by_load().into_iter().filter(|broker| Some(*broker) != avoid).collect::<VecDeque<_>>();
         let (answers, mut answered) = mpsc::unbounded_channel();

@@ -16,13 +16,11 @@ use tokio::time::Instant;
 use super::{Cluster, Lane};
 use crate::config::RecoveryStrategy;
 use crate::connection::{Backoff, Link};
+use crate::deadline::after;
 use crate::error::{Error, Kind};
 
 /// A broker that has not answered for this long is not waited for alone: the next is asked as well.
 pub(super) const PATIENCE: Duration = Duration::from_millis(500);
-
-/// A time that is as good as for ever.
-pub(super) const LONGEST: Duration = Duration::from_secs(86_400 * 365);
 
 /// Whose metadata is kept, and how soon it is wanted.
 #[derive(Debug)]
@@ -196,7 +194,7 @@ impl Driver {
                 return Err(failure.unwrap_or_else(|| Error::new(Kind::Connection, "metadata: no broker is known")));
             }
             // The last ones have the time that their own limits give them.
-            let next = if links.len() > 0 { Instant::now() + PATIENCE } else { far_future() };
+            let next = if links.len() > 0 { Instant::now() + PATIENCE } else { after(Instant::now(), Duration::MAX) };
             match until(next, attempts.join_next()).await {
                 Some(Some(Ok(Ok((response, _))))) => return Ok(response),
                 Some(Some(Ok(Err(error)))) => failure = worse(failure, error),
@@ -247,14 +245,6 @@ fn worse(first: Option<Error>, second: Error) -> Option<Error> {
         Some(first) if first.is_retriable() => Some(first),
         _ => Some(second),
     }
-}
-
-fn far_future() -> Instant {
-    Instant::now() + LONGEST
-}
-
-pub(super) async fn sleep_until(at: Instant) {
-    tokio::time::sleep_until(at).await;
 }
 
 /// What a future gives before the deadline; None after it.

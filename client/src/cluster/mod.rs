@@ -23,6 +23,7 @@ pub(crate) use metadata::{Metadata, Partition, Topic};
 
 use crate::config::ClientConfig;
 use crate::connection::{Context, Link, Target, Versions};
+use crate::deadline::sleep_until;
 use crate::error::{Error, Kind};
 use crate::net::Address;
 use crate::runtime::{Environment, Runtime};
@@ -228,7 +229,7 @@ impl Cluster {
     pub(crate) async fn until<T>(&self, deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
         let (fire, fired) = tokio::sync::oneshot::channel::<()>();
         let timer = Timer(self.runtime().spawn(async move {
-            driver::sleep_until(deadline).await;
+            sleep_until(Some(deadline)).await;
             drop(fire);
         }));
         let outcome = tokio::select! {

@@ -21,6 +21,7 @@ use super::handshake::{self, Step, Versions};
 use super::pipeline::Pipeline;
 use super::slices::Slices;
 use crate::config::ClientConfig;
+use crate::deadline::sleep_until;
 use crate::error::{Error, Kind};
 use crate::net::{Address, Connector, Stream};
 use crate::runtime::Runtime;
@@ -522,13 +523,6 @@ async fn watch(
             () = rearm.notified() => {}
             () = sleep_until(next) => {}
         }
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

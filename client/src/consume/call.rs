@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::cluster::{Cluster, Lane, Metadata};
 use crate::connection::Versions;
+use crate::deadline::after;
 use crate::error::{Error, Kind};
 
 /// How long a broker may take to answer what it can answer at once, before others are asked about it.
@@ -22,9 +23,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
 /// How often others are asked about a silent broker: at first, and in the long run.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_millis(750);
-
-/// As good as for ever; a longer wait is cut to it, so that it can be added to a time.
-pub(super) const LONG: Duration = Duration::from_secs(86_400 * 365);
 
 /// Longer and longer pauses between the questions about a broker that is silent.
 #[derive(Debug)]
@@ -98,15 +96,7 @@ where
 
 /// The time that lies `wait` ahead; far ahead if it is too long to tell.
 pub(crate) fn deadline(wait: Duration) -> Instant {
-    Instant::now() + wait.min(LONG)
-}
-
-/// Sleeps until then, or for ever.
-pub(crate) async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
+    after(Instant::now(), wait)
 }
 
 /// Runs `work` on the client's runtime: callers may live on any, or on none.

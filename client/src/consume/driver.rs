@@ -17,6 +17,7 @@ use super::{Core, fetcher, list};
 use crate::TopicPartition;
 use crate::cluster::{Lane, Metadata};
 use crate::connection::Backoff;
+use crate::deadline::sleep_until;
 use crate::error::Error;
 use crate::group::offsets::{self, LAST_FETCH_BY_NAME};
 
@@ -62,7 +63,7 @@ impl Driver {
                 changed = views.changed() => if changed.is_err() { return },
                 () = core.work.notified() => {}
                 _ = self.look_ups.join_next(), if !self.look_ups.is_empty() => {}
-                () = call::sleep_until(wake_at) => {}
+                () = sleep_until(wake_at) => {}
             }
         }
     }

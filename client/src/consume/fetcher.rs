@@ -15,6 +15,7 @@ use super::fetch::{FetchKind, Next, Plan};
 use super::state::Subject;
 use crate::cluster::{Lane, Metadata};
 use crate::connection::Backoff;
+use crate::deadline::sleep_until;
 use crate::error::Error;
 
 /// How long to wait after a fetch that brought nothing, though it came back at once.
@@ -36,7 +37,7 @@ pub(super) async fn run(core: Arc<Core>, broker: i32, wake: Arc<Notify>) {
                 tokio::select! {
                     biased;
                     () = wake.notified() => {}
-                    () = call::sleep_until(until) => {}
+                    () = sleep_until(until) => {}
                 }
                 continue;
             }
@@ -66,7 +67,7 @@ async fn fetch_and_refill(core: &Arc<Core>, broker: i32, plan: Plan, wake: &Noti
             biased;
             outcome = &mut fetch => return outcome,
             () = wake.notified() => {}
-            () = call::sleep_until(more_at) => {}
+            () = sleep_until(more_at) => {}
         }
         let next = core.state.lock().next_refill(broker, Instant::now());
         let refill = match next {

@@ -43,7 +43,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use call::{PATIENCE, Questions, deadline, sleep_until};
+pub(crate) use call::{PATIENCE, Questions, deadline};
 pub(crate) use committer::commit_before_rebalance;
 pub use offset::{OffsetAndMetadata, OffsetAndTimestamp};
 pub(crate) use rebalance::GroupWork;

@@ -14,6 +14,7 @@ use super::state::Subject;
 use super::{Consumer, Core, OffsetAndMetadata, OffsetAndTimestamp, call, committer, driver, known_epoch};
 use crate::TopicPartition;
 use crate::connection::Backoff;
+use crate::deadline::after;
 use crate::error::{Error, Kind};
 use crate::group::offsets::Offsets;
 
@@ -269,7 +270,7 @@ impl Consumer {
 impl Core {
     /// When a call that began now gives up.
     fn deadline(&self) -> Instant {
-        self.cluster.runtime().now() + self.config.default_api_timeout.min(call::LONG)
+        after(self.cluster.runtime().now(), self.config.default_api_timeout)
     }
 }
 

@@ -14,7 +14,8 @@ use super::Identity;
 use super::classic::Step;
 use crate::cluster::{Cluster, Lane};
 use crate::connection::Versions;
-use crate::consume::{Core, GroupWork, PATIENCE, Questions, commit_before_rebalance, deadline, sleep_until};
+use crate::consume::{Core, GroupWork, PATIENCE, Questions, commit_before_rebalance, deadline};
+use crate::deadline::sleep_until;
 use crate::error::{Error, Kind};
 
 /// What a join may take beyond the time that the group waits for its members (edge 58).

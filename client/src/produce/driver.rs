@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_wire::compression::{Compression, Compressor};
@@ -22,6 +21,7 @@ use super::sender::{Policy, Sender, Settled};
 use crate::cluster::{Cluster, Lane, View};
 use crate::config::Acks;
 use crate::connection::{Answer, Backoff, Typed};
+use crate::deadline::{after, sleep_until};
 use crate::error::{Error, Kind};
 
 /// What the driver is told, beside the [`Inbox`](super::Inbox).
@@ -449,16 +449,4 @@ async fn ask_identity(cluster: &Cluster) -> Result<Identity, Error> {
         return Err(Error::broker(response.error_code, format!("InitProducerId on broker {broker}")));
     }
     Ok(Identity { id: response.producer_id, epoch: response.producer_epoch })
-}
-
-/// The instant `wait` after `start`, or one too far away to matter.
-pub(super) fn after(start: Instant, wait: Duration) -> Instant {
-    start.checked_add(wait).unwrap_or_else(|| start + Duration::from_secs(86_400 * 365 * 30))
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
 }

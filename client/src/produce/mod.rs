@@ -38,6 +38,7 @@ pub use delivery::{Ack, Delivery};
 
 use crate::cluster::Cluster;
 use crate::config::{ProducerBuilder, ProducerConfig};
+use crate::deadline::after;
 use crate::error::{Error, Kind};
 use crate::record::Record;
 use batch::{Limits, NeedsMemory, Slot, Source};
@@ -228,7 +229,7 @@ impl Producer {
     /// # Errors
     /// As [`enqueue`](Self::enqueue) for metadata.
     pub async fn partitions_for(&self, topic: &str) -> Result<usize, Error> {
-        let deadline = driver::after(self.core.cluster.runtime().now(), self.core.config.max_block);
+        let deadline = after(self.core.cluster.runtime().now(), self.core.config.max_block);
         Ok(self.core.cluster.topic(topic, deadline).await?.partitions.len())
     }
 }
@@ -319,7 +320,7 @@ impl Core {
             topic.sticky.filled(record.size_bound(), self.limits.body);
         }
         if let Some((id, opened)) = appended.opened {
-            self.inbox.opened(driver::after(opened, self.config.linger), slot, id);
+            self.inbox.opened(after(opened, self.config.linger), slot, id);
         }
         if appended.filled {
             self.inbox.filled(slot);
@@ -334,7 +335,7 @@ impl Core {
     /// Appends after waiting for what was missing, within `max.block.ms` in all (edge 13).
     async fn append_waiting(self: &Arc<Self>, record: Record<'_>, mut blocked: Append) -> Result<Delivery, Error> {
         let start = self.cluster.runtime().now();
-        let deadline = driver::after(start, self.config.max_block);
+        let deadline = after(start, self.config.max_block);
         loop {
             let mut reserved = None;
             match blocked {

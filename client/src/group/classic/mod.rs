@@ -19,6 +19,7 @@ use crate::TopicPartition;
 use crate::cluster::Metadata;
 use crate::config::{AssignmentStrategy, ConsumerConfig};
 use crate::connection::Backoff;
+use crate::deadline::after;
 use crate::error::{Error, Kind};
 
 mod reply;
@@ -369,9 +370,4 @@ impl Classic {
     fn protocol_error(&self, what: fmt::Arguments<'_>) -> Error {
         Error::new(Kind::Protocol, format!("group {}: {what}", self.settings.group))
     }
-}
-
-/// As far as an [`Instant`] goes.
-fn after(now: Instant, wait: Duration) -> Instant {
-    now.checked_add(wait).unwrap_or(now)
 }
