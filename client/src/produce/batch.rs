@@ -44,6 +44,8 @@ struct Gathering {
     closed: VecDeque<ClosedBatch>,
     /// How large the last batch became: the next starts with as much.
     typical: usize,
+    /// The largest body, where the broker found larger ones too large.
+    limit: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -164,6 +166,11 @@ impl Slot {
         self.gathering.lock().open.as_ref().is_some_and(|open| open.id == id)
     }
 
+    /// Makes the bodies of the next batches no larger than this (edge 11).
+    pub(super) fn limit(&self, body: usize) {
+        self.gathering.lock().limit = Some(body);
+    }
+
     /// Takes the closed batches, oldest first.
     pub(super) fn take_closed(&self) -> VecDeque<ClosedBatch> {
         std::mem::take(&mut self.gathering.lock().closed)
@@ -178,7 +185,7 @@ impl Gathering {
         timestamp: i64,
         source: &mut Source<'_>,
     ) -> Appended {
-        let limit = source.limits.body;
+        let limit = source.limits.body.min(self.limit.unwrap_or(usize::MAX));
         let mut filled = false;
         if let Some(open) = &mut self.open {
             let size = open.size_of(record, timestamp);

@@ -53,6 +53,68 @@ pub(super) struct Written {
     pub(super) append_time: i64,
 }
 
+/// What became of a batch.
+#[derive(Clone, Debug)]
+pub(super) enum Settlement {
+    /// Of all its records alike.
+    Whole(Result<Written, Error>),
+    /// Of parts of it, in order: each from one record on, the first from record 0. After a split, or where a broker
+    /// named the records that it refused (KIP-467).
+    Parts(Vec<Part>),
+}
+
+/// What became of some records of a batch, those from `from` to the next part's.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) from: u32,
+    pub(super) result: Result<Written, Error>,
+}
+
+impl From<Result<Written, Error>> for Settlement {
+    fn from(result: Result<Written, Error>) -> Self {
+        Self::Whole(result)
+    }
+}
+
+impl Settlement {
+    /// The first failure, if any record failed.
+    pub(super) fn failure(&self) -> Option<&Error> {
+        match self {
+            Self::Whole(result) => result.as_ref().err(),
+            Self::Parts(parts) => parts.iter().find_map(|part| part.result.as_ref().err()),
+        }
+    }
+
+    /// How many of so many records failed.
+    fn failed(&self, records: usize) -> usize {
+        match self {
+            Self::Whole(result) => {
+                if result.is_err() {
+                    records
+                } else {
+                    0
+                }
+            }
+            Self::Parts(parts) => {
+                let ends = parts.iter().skip(1).map(|part| part.from as usize).chain([records]);
+                let lengths = parts.iter().zip(ends).filter(|(part, _)| part.result.is_err());
+                lengths.map(|(part, end)| end.saturating_sub(part.from as usize)).sum()
+            }
+        }
+    }
+
+    /// What became of one record, and the index from which its part's offsets count.
+    fn of(&self, index: u32) -> (u32, &Result<Written, Error>) {
+        match self {
+            Self::Whole(result) => (0, result),
+            Self::Parts(parts) => {
+                let place = parts.partition_point(|part| part.from <= index).saturating_sub(1);
+                (parts[place].from, &parts[place].result)
+            }
+        }
+    }
+}
+
 /// Failures that no delivery has told anybody of.
 #[derive(Debug, Default)]
 pub(super) struct Unreported {
@@ -78,25 +140,27 @@ impl Unreported {
 /// The outcome of one batch, shared by its records' deliveries.
 pub(super) struct Outcome {
     slot: Arc<Slot>,
-    result: OnceLock<Result<Written, Error>>,
+    settlement: OnceLock<Settlement>,
     wakers: Mutex<Vec<Waker>>,
     unreported: Arc<Unreported>,
 }
 
 impl Outcome {
     pub(super) fn new(slot: Arc<Slot>, unreported: Arc<Unreported>) -> Arc<Self> {
-        Arc::new(Self { slot, result: OnceLock::new(), wakers: Mutex::default(), unreported })
+        Arc::new(Self { slot, settlement: OnceLock::new(), wakers: Mutex::default(), unreported })
     }
 
     /// Settles all `records` of the batch at once.
-    pub(super) fn settle(self: Arc<Self>, result: Result<Written, Error>, records: usize) {
-        let failure = result.as_ref().err().cloned();
-        if self.result.set(result).is_ok() {
+    pub(super) fn settle(self: Arc<Self>, settlement: Settlement, records: usize) {
+        let failure = settlement.failure().cloned();
+        let failed = settlement.failed(records);
+        if self.settlement.set(settlement).is_ok() {
             if let Some(error) = failure {
                 // Every delivery holds one reference and this is one more: those that are gone never saw the result.
-                // One dropped at this very moment may be counted twice, but none is missed.
+                // One dropped at this very moment may be counted twice, and where only some records failed those that
+                // are gone are taken to be the failed ones; but none is missed.
                 let watched = Arc::strong_count(&self) - 1;
-                self.unreported.add(records.saturating_sub(watched), &error);
+                self.unreported.add(records.saturating_sub(watched).min(failed), &error);
             }
             let wakers = std::mem::take(&mut *self.wakers.lock());
             wakers.into_iter().for_each(Waker::wake);
@@ -106,7 +170,10 @@ impl Outcome {
 
 impl fmt::Debug for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outcome").field("slot", &self.slot).field("result", &self.result).finish_non_exhaustive()
+        f.debug_struct("Outcome")
+            .field("slot", &self.slot)
+            .field("settlement", &self.settlement)
+            .finish_non_exhaustive()
     }
 }
 
@@ -134,13 +201,13 @@ impl Delivery {
 
     /// The result, if it is there already.
     pub fn now(&mut self) -> Option<Result<Ack, Error>> {
-        let result = self.outcome.result.get()?;
+        let (from, result) = self.outcome.settlement.get()?.of(self.index);
         self.reported = true;
         Some(match result {
             Ok(written) => Ok(Ack {
                 topic: self.outcome.slot.topic.clone(),
                 partition: self.outcome.slot.partition,
-                offset: (written.base_offset >= 0).then(|| written.base_offset + i64::from(self.index)),
+                offset: (written.base_offset >= 0).then(|| written.base_offset + i64::from(self.index - from)),
                 timestamp: if written.append_time >= 0 { written.append_time } else { self.timestamp },
             }),
             Err(error) => Err(error.clone()),
@@ -173,7 +240,8 @@ impl Future for Delivery {
 impl Drop for Delivery {
     fn drop(&mut self) {
         if !self.reported
-            && let Some(Err(error)) = self.outcome.result.get()
+            && let Some(settlement) = self.outcome.settlement.get()
+            && let (_, Err(error)) = settlement.of(self.index)
         {
             self.outcome.unreported.add(1, error);
         }
@@ -185,7 +253,7 @@ impl fmt::Debug for Delivery {
         f.debug_struct("Delivery")
             .field("topic", &self.outcome.slot.topic)
             .field("partition", &self.outcome.slot.partition)
-            .field("result", &self.outcome.result.get())
+            .field("settlement", &self.outcome.settlement.get())
             .finish_non_exhaustive()
     }
 }
@@ -210,7 +278,7 @@ mod tests {
         let (outcome, _) = outcome();
         let mut deliveries: Vec<_> = (0..3).map(|index| Delivery::new(outcome.clone(), index, 50)).collect();
         assert!(deliveries[0].now().is_none());
-        outcome.settle(Ok(Written { base_offset: 10, append_time: -1 }), 3);
+        outcome.settle(Ok(Written { base_offset: 10, append_time: -1 }).into(), 3);
         let offsets: Vec<_> = deliveries.iter_mut().map(|delivery| delivery.now().unwrap().unwrap().offset()).collect();
         assert_eq!(offsets, [Some(10), Some(11), Some(12)]);
         assert_eq!(deliveries[0].now().unwrap().unwrap().timestamp(), 50);
@@ -220,7 +288,7 @@ mod tests {
     fn the_brokers_timestamp_replaces_the_records() {
         let (outcome, _) = outcome();
         let mut delivery = Delivery::new(outcome.clone(), 0, 50);
-        outcome.settle(Ok(Written { base_offset: -1, append_time: 99 }), 1);
+        outcome.settle(Ok(Written { base_offset: -1, append_time: 99 }).into(), 1);
         let ack = delivery.now().unwrap().unwrap();
         assert_eq!((ack.offset(), ack.timestamp()), (None, 99));
     }
@@ -232,7 +300,7 @@ mod tests {
         let dropped_before = Delivery::new(outcome.clone(), 1, 0);
         let dropped_after = Delivery::new(outcome.clone(), 2, 0);
         drop(dropped_before);
-        outcome.settle(Err(error()), 3);
+        outcome.settle(Err(error()).into(), 3);
         drop(dropped_after);
         let mut seen = seen;
         assert!(seen.now().unwrap().is_err());
@@ -240,6 +308,21 @@ mod tests {
         let (records, first) = unreported.take().unwrap();
         assert_eq!((records, first.kind()), (2, Kind::Timeout));
         assert!(unreported.take().is_none(), "told once");
+    }
+
+    #[test]
+    fn parts_of_a_batch_have_results_of_their_own() {
+        let (outcome, unreported) = outcome();
+        let mut deliveries: Vec<_> = (0..6).map(|index| Delivery::new(outcome.clone(), index, 0)).collect();
+        let written = |base_offset| Ok(Written { base_offset, append_time: -1 });
+        let parts = [(0, written(40)), (2, Err(error())), (4, written(90))];
+        let parts = parts.into_iter().map(|(from, result)| Part { from, result }).collect();
+        drop(deliveries.drain(3..4));
+        outcome.settle(Settlement::Parts(parts), 6);
+        let offsets: Vec<_> =
+            deliveries.iter_mut().map(|delivery| delivery.now().unwrap().ok().and_then(|ack| ack.offset())).collect();
+        assert_eq!(offsets, [Some(40), Some(41), None, Some(90), Some(91)]);
+        assert_eq!(unreported.take().unwrap().0, 1, "the fourth was dropped unseen");
     }
 
     #[tokio::test]
@@ -253,7 +336,7 @@ mod tests {
         });
         tokio::task::yield_now().await;
         assert_eq!(outcome.wakers.lock().len(), 1);
-        outcome.settle(Ok(Written { base_offset: 0, append_time: -1 }), 100);
+        outcome.settle(Ok(Written { base_offset: 0, append_time: -1 }).into(), 100);
         waiting.await.unwrap();
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use ottla_wire::compression::{Compression, Compressor};
+use ottla_wire::compression::{Compression, Compressor, Decompressor};
 use ottla_wire::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -15,14 +15,18 @@ use tokio::time::Instant;
 use super::Core;
 use super::batch::{ClosedBatch, Slot};
 use super::compress::Sealed;
-use super::queue::Identity;
+use super::queue::{BatchId, Identity};
 use super::request::Outgoing;
-use super::sender::{Policy, Sender, Settled};
+use super::sender::{Policy, Sender, Settled, ToSplit};
+use super::split::{Piece, split};
 use crate::cluster::{Cluster, Lane, View};
 use crate::config::Acks;
 use crate::connection::{Answer, Backoff, Typed};
 use crate::deadline::{after, sleep_until};
 use crate::error::{Error, Kind};
+
+/// A body that was put together here is smaller, whatever it was compressed into.
+const MAX_BODY: usize = 1 << 30;
 
 /// What the driver is told, beside the [`Inbox`](super::Inbox).
 #[derive(Debug)]
@@ -31,6 +35,8 @@ pub(super) enum Event {
     Reply(u64, Result<Option<ProduceResponse>, Error>),
     /// A batch is compressed.
     Sealed { slot: usize, batch: u64, sealed: Sealed, taken: usize, kept: usize },
+    /// A batch that was too large is in parts, or cannot be.
+    Split { slot: usize, batch: BatchId, outcome: Result<Vec<(Piece, Sealed)>, Error> },
     /// The cluster gave the producer an id, or did not.
     Identity(Result<Identity, Error>),
     /// Send everything, and say so when what is there now is settled.
@@ -44,6 +50,7 @@ pub(super) fn start(core: &Arc<Core>, events: mpsc::UnboundedReceiver<Event>) {
     let policy = Policy {
         acks: config.acks.to_wire(),
         idempotent: config.enable_idempotence,
+        transactional_id: None,
         max_in_flight: config.max_in_flight as usize,
         max_request_size: config.max_request_size,
         delivery_timeout: config.delivery_timeout,
@@ -133,6 +140,8 @@ impl Driver {
                     self.core.memory.give_back(taken - kept);
                 }
             }
+            Event::Split { slot, batch, outcome: Ok(pieces) } => self.sender.on_split(slot, batch, pieces),
+            Event::Split { slot, batch, outcome: Err(error) } => self.sender.fail(slot, batch, |_, _| error),
             Event::Identity(Ok(identity)) => {
                 self.asks_identity = false;
                 self.sender.identified(identity);
@@ -241,21 +250,9 @@ impl Driver {
     fn seal(&mut self, slot: &Arc<Slot>, closed: ClosedBatch) {
         let ClosedBatch { id, body, .. } = closed;
         let reserved = body.capacity();
-        let codec = self.core.config.compression;
-        if codec == Compression::None {
+        let Some(mut compressor) = self.compressor() else {
             self.sender.sealed(slot.index, id, Sealed::plain(body), reserved);
             return;
-        }
-        let kept = self.compressors.lock().pop();
-        let mut compressor = match kept.map_or_else(|| Compressor::new(codec, self.core.config.compression_level()), Ok)
-        {
-            Ok(compressor) => compressor,
-            // The level was checked when the producer was built; a batch may go uncompressed all the same.
-            Err(error) => {
-                tracing::error!(%error, "cannot compress");
-                self.sender.sealed(slot.index, id, Sealed::plain(body), reserved);
-                return;
-            }
         };
         let (memory, events, compressors) =
             (self.core.memory.clone(), self.core.events.clone(), self.compressors.clone());
@@ -272,8 +269,48 @@ impl Driver {
         });
     }
 
+    /// A compressor that is not in use. None if batches are not compressed.
+    fn compressor(&self) -> Option<Compressor> {
+        let codec = self.core.config.compression;
+        if codec == Compression::None {
+            return None;
+        }
+        if let Some(kept) = self.compressors.lock().pop() {
+            return Some(kept);
+        }
+        // The level was checked when the producer was built; a batch may go uncompressed all the same.
+        let made = Compressor::new(codec, self.core.config.compression_level());
+        made.inspect_err(|error| tracing::error!(%error, "cannot compress")).ok()
+    }
+
+    /// Starts to split the batches that a broker found too large.
+    fn split(&mut self) {
+        for ToSplit { queue: slot, id: batch, header, sealed, error } in std::mem::take(&mut self.sender.to_split) {
+            let mut compressor = self.compressor();
+            let (events, compressors) = (self.core.events.clone(), self.compressors.clone());
+            self.core.cluster.runtime().offload(move || {
+                let mut decompressor = Decompressor::new(MAX_BODY);
+                let pieces = split(&header, &sealed, &mut decompressor);
+                let outcome = match pieces {
+                    Ok(pieces) if pieces.len() > 1 => Ok(pieces
+                        .into_iter()
+                        .map(|(piece, body)| match &mut compressor {
+                            Some(compressor) => (piece, Sealed::compressed(body, compressor).0),
+                            None => (piece, Sealed::plain(body)),
+                        })
+                        .collect()),
+                    Ok(_) => Err(error),
+                    Err(defect) => Err(Error::caused_by(error.kind(), format!("{error}; it cannot be split"), defect)),
+                };
+                compressors.lock().extend(compressor);
+                let _ = events.send(Event::Split { slot, batch, outcome });
+            });
+        }
+    }
+
     /// Sends what may be sent, and asks for what is missing.
     fn send(&mut self, now: Instant) {
+        self.split();
         let cluster = self.core.cluster.clone();
         while let Some(outgoing) = self.sender.take(now) {
             self.submit(&cluster, outgoing);
@@ -305,7 +342,7 @@ impl Driver {
     fn submit(&mut self, cluster: &Arc<Cluster>, outgoing: Outgoing) {
         let events = self.core.events.clone();
         let limit = outgoing.max_version();
-        let Outgoing { id, broker, mut request } = outgoing;
+        let Outgoing { id, broker, mut request, .. } = outgoing;
         let timeout = self.core.config.client.request_timeout;
         request.timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
         let link = match cluster.link(broker, Lane::Main) {
@@ -366,8 +403,8 @@ impl Driver {
             for closed in slot.take_closed() {
                 let records = closed.header.count as usize;
                 let reserved = closed.body.capacity();
-                let (outcome, result) = (closed.outcome, Err(error.clone()));
-                release(&self.core, Settled { outcome, result, records, reserved, body: None });
+                let outcome = Some((closed.outcome, Err(error.clone()).into(), records));
+                release(&self.core, Settled { outcome, reserved, body: None });
             }
         }
         self.sender.fail_all(&error);
@@ -398,9 +435,11 @@ impl Drop for Driver {
 }
 
 fn release(core: &Core, settled: Settled) {
-    let Settled { outcome, result, records, reserved, body } = settled;
+    let Settled { outcome, reserved, body } = settled;
     core.memory.give_back(reserved);
-    outcome.settle(result, records);
+    if let Some((outcome, settlement, records)) = outcome {
+        outcome.settle(settlement, records);
+    }
     if let Some(buffer) = body.and_then(|body: Bytes| body.try_into_mut().ok()) {
         core.memory.recycle(Vec::from(buffer));
     }

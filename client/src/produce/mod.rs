@@ -32,6 +32,7 @@ pub(crate) mod partition;
 mod queue;
 mod request;
 mod sender;
+mod split;
 mod topics;
 
 pub use delivery::{Ack, Delivery};

@@ -37,14 +37,39 @@ pub(super) struct Queue {
     pub(super) listed: Option<i32>,
     /// Where the sequence numbers stand, and whose they are.
     numbers: Option<(Identity, i32)>,
-    /// Numbering starts anew, under a new epoch, once nothing is in flight.
-    pub(super) renumber: bool,
+    /// Numbering starts anew once nothing is in flight.
+    pub(super) renumber: Option<Renumber>,
+    /// The last offset known to be written, or -1.
+    pub(super) last_written: i64,
+}
+
+/// Which batch: the one that was closed as number `batch`, or the part of it that begins with record `from`.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct BatchId {
+    pub(super) batch: u64,
+    pub(super) from: u32,
+}
+
+impl From<u64> for BatchId {
+    /// A batch as it was closed.
+    fn from(batch: u64) -> Self {
+        Self { batch, from: 0 }
+    }
+}
+
+/// How the numbers of a partition start anew.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Renumber {
+    /// Under the next epoch (KIP-360).
+    NextEpoch,
+    /// Under the same: the broker knows nothing of the producer any more, and takes any number.
+    SameEpoch,
 }
 
 /// One batch on its way.
 #[derive(Debug)]
 pub(super) struct Batch {
-    pub(super) id: u64,
+    pub(super) id: BatchId,
     pub(super) header: BatchHeader,
     pub(super) outcome: Arc<Outcome>,
     pub(super) expires: Option<Instant>,
@@ -73,7 +98,7 @@ pub(super) enum State {
 
 impl Batch {
     pub(super) fn new(
-        id: u64,
+        id: BatchId,
         header: BatchHeader,
         outcome: Arc<Outcome>,
         expires: Option<Instant>,
@@ -166,15 +191,21 @@ impl Queue {
             retry_at: None,
             listed: None,
             numbers: None,
-            renumber: false,
+            renumber: None,
+            last_written: -1,
         }
+    }
+
+    /// Topic and partition, as messages name them.
+    pub(super) fn name(&self) -> String {
+        format!("{}[{}]", self.slot.topic, self.slot.partition)
     }
 
     /// The place of the next batch to send: the first that is not in flight, if it is ready.
     ///
     /// `alone`: only while nothing else of the partition is in flight, which is what keeps the order without numbers.
     pub(super) fn next(&self, numbered: bool, alone: bool) -> Option<usize> {
-        if self.renumber {
+        if self.renumber.is_some() {
             return None;
         }
         let place = self.batches.iter().position(|batch| !batch.is_in_flight())?;
@@ -192,7 +223,7 @@ impl Queue {
         (again && matches!(self.batches[place].state, State::Ready(_))).then_some(place)
     }
 
-    pub(super) fn place_of(&self, batch: u64) -> Option<usize> {
+    pub(super) fn place_of(&self, batch: BatchId) -> Option<usize> {
         self.batches.iter().position(|candidate| candidate.id == batch)
     }
 
@@ -213,11 +244,11 @@ impl Queue {
 
     /// Starts the numbers anew under `identity`, for everything that is still here.
     ///
-    /// Only when nothing is in flight and the broker has refused the first batch as out of order: then none of them
-    /// was written, and a new number makes no duplicate.
+    /// Only when nothing is in flight and the broker has refused the number of the first batch: then none of them was
+    /// written, and a new number makes no duplicate.
     pub(super) fn start_over(&mut self, identity: Identity) {
         debug_assert!(!self.batches.iter().any(Batch::is_in_flight), "an answer may still come");
-        self.renumber = false;
+        self.renumber = None;
         let mut next = 0;
         for batch in self.batches.iter_mut().filter(|batch| batch.is_numbered()) {
             batch.number(identity, next);
@@ -243,13 +274,22 @@ impl Queue {
         self.batches.iter().take(place).any(Batch::is_numbered)
     }
 
+    /// Puts the parts of a batch in its place, in order.
+    pub(super) fn replace(&mut self, place: usize, parts: Vec<Batch>) -> Option<Batch> {
+        let whole = self.batches.remove(place)?;
+        for (offset, part) in parts.into_iter().enumerate() {
+            self.batches.insert(place + offset, part);
+        }
+        Some(whole)
+    }
+
     pub(super) fn identity(&self) -> Option<Identity> {
         self.numbers.map(|(identity, _)| identity)
     }
 }
 
 /// The sequence number after `count` records from `sequence`: it wraps to 0 after the largest i32 (edge 8).
-fn after(sequence: i32, count: i32) -> i32 {
+pub(super) fn after(sequence: i32, count: i32) -> i32 {
     let sum = i64::from(sequence) + i64::from(count);
     (sum % (i64::from(i32::MAX) + 1)) as i32
 }
@@ -265,9 +305,10 @@ mod tests {
     fn queue(counts: &[i32]) -> Queue {
         let slot = Arc::new(Slot::new("orders".into(), 0, 0));
         let mut queue = Queue::new(slot.clone());
-        for (id, count) in (0..).zip(counts) {
+        for (id, count) in (0_u64..).zip(counts) {
             let header = BatchHeader { count: *count, ..BatchHeader::default() };
-            let mut batch = Batch::new(id, header, Outcome::new(slot.clone(), Arc::<Unreported>::default()), None, 0);
+            let mut batch =
+                Batch::new(id.into(), header, Outcome::new(slot.clone(), Arc::<Unreported>::default()), None, 0);
             batch.state = State::Ready(Sealed::plain(vec![id as u8; 10]));
             queue.batches.push_back(batch);
         }

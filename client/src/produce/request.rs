@@ -1,5 +1,7 @@
 //! Which closed batches go to which broker now.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ottla_wire::messages::ProduceRequest;
@@ -24,13 +26,15 @@ pub(super) struct Outgoing {
     pub(super) id: u64,
     pub(super) broker: i32,
     pub(super) request: ProduceRequest,
+    /// Of the newest protocol for transactions: an older version tells the broker that it is the older one (edge 27).
+    limit: i16,
 }
 
 impl Outgoing {
     /// The newest version that has what the request needs: an id for every topic, or else their names.
     pub(super) fn max_version(&self) -> i16 {
         let has_ids = self.request.topic_data.iter().all(|topic| !topic.topic_id.is_zero());
-        if has_ids { i16::MAX } else { TOPIC_IDS - 1 }
+        self.limit.min(if has_ids { i16::MAX } else { TOPIC_IDS - 1 })
     }
 }
 
@@ -49,6 +53,8 @@ impl Sender {
     fn take_for(&mut self, broker: i32, now: Instant) -> Option<Outgoing> {
         let id = self.next_request;
         let mut request = ProduceRequest { acks: self.policy.acks, ..ProduceRequest::default() };
+        request.transactional_id = self.policy.transactional_id.clone();
+        let mut topics = Topics::default();
         let mut batches = Vec::new();
         let mut bytes = 0;
         let listed = self.ready.get(&broker).map_or(0, std::collections::VecDeque::len);
@@ -58,7 +64,8 @@ impl Sender {
             };
             let alone = self.policy.max_in_flight == 1;
             let Some(queue) = self.queues.get_mut(&index) else { continue };
-            let belongs = queue.leader == Some(broker) && queue.retry_at.is_none();
+            let is_admitted = self.admitted.as_ref().is_none_or(|admitted| admitted.contains(&index));
+            let belongs = queue.leader == Some(broker) && queue.retry_at.is_none() && is_admitted;
             let Some(place) = queue.next(self.policy.idempotent, alone).filter(|_| belongs) else {
                 if queue.listed == Some(broker) {
                     queue.listed = None;
@@ -78,8 +85,8 @@ impl Sender {
             if let Some(chunks) = queue.batches[place].send(id) {
                 bytes += size;
                 batches.push((index, queue.batches[place].id, queue.leader_epoch));
-                let (topic, topic_id, partition) = (queue.slot.topic.clone(), queue.topic_id, queue.slot.partition);
-                add(&mut request, &topic, topic_id, partition, Chunks(chunks.to_vec()));
+                let data = PartitionProduceData { index: queue.slot.partition, records: Some(Chunks(chunks.to_vec())) };
+                topics.add(&mut request, &queue.slot.topic, queue.topic_id, data);
             }
             // Its next batch goes with another request, behind the other partitions.
             self.list(index);
@@ -89,7 +96,7 @@ impl Sender {
         }
         self.next_request += 1;
         self.in_flight.insert(id, InFlight { broker, sent: now, batches });
-        Some(Outgoing { id, broker, request })
+        Some(Outgoing { id, broker, request, limit: self.max_version })
     }
 
     /// Whether a batch of the partition, closed now, would go out now.
@@ -145,12 +152,26 @@ impl Sender {
     }
 }
 
-fn add(request: &mut ProduceRequest, topic: &str, topic_id: Uuid, partition: i32, records: Chunks) {
-    let data = PartitionProduceData { index: partition, records: Some(records) };
-    match request.topic_data.iter_mut().find(|known| known.name.as_str() == topic) {
-        Some(known) => known.partition_data.push(data),
-        None => {
-            request.topic_data.push(TopicProduceData { name: Str::from(topic), topic_id, partition_data: vec![data] });
-        }
+/// Where each topic of a request stands in it.
+#[derive(Default)]
+struct Topics {
+    last: Option<Arc<str>>,
+    places: BTreeMap<Arc<str>, usize>,
+}
+
+impl Topics {
+    fn add(&mut self, request: &mut ProduceRequest, topic: &Arc<str>, topic_id: Uuid, data: PartitionProduceData) {
+        let last = request.topic_data.len().wrapping_sub(1);
+        let place = match &self.last {
+            // As a rule a topic's partitions follow one another.
+            Some(same) if same == topic => last,
+            _ => *self.places.entry(topic.clone()).or_insert_with(|| {
+                let partition_data = Vec::new();
+                request.topic_data.push(TopicProduceData { name: Str::from(&**topic), topic_id, partition_data });
+                request.topic_data.len() - 1
+            }),
+        };
+        self.last = (place == request.topic_data.len() - 1).then(|| topic.clone());
+        request.topic_data[place].partition_data.push(data);
     }
 }

@@ -6,13 +6,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ottla_wire::Str;
 use ottla_wire::compression::Compression;
+use ottla_wire::records::BatchHeader;
 use tokio::time::Instant;
 
 use super::batch::{ClosedBatch, Slot};
 use super::compress::Sealed;
-use super::delivery::{Outcome, Written};
-use super::queue::{Batch, Identity, Queue, State};
+use super::delivery::{Outcome, Part, Settlement};
+use super::queue::{Batch, BatchId, Identity, Queue, State};
+use super::split::Piece;
 use crate::cluster::Metadata;
 use crate::error::{Error, Kind};
 
@@ -21,6 +24,8 @@ use crate::error::{Error, Kind};
 pub(super) struct Policy {
     pub(super) acks: i16,
     pub(super) idempotent: bool,
+    /// Every batch belongs to a transaction of this id.
+    pub(super) transactional_id: Option<Str>,
     pub(super) max_in_flight: usize,
     pub(super) max_request_size: usize,
     pub(super) delivery_timeout: Duration,
@@ -29,16 +34,35 @@ pub(super) struct Policy {
     pub(super) retry_backoff_max: Duration,
 }
 
-/// A batch whose fate is known.
+/// A batch, or a part of one, whose fate is known.
 #[derive(Debug)]
 pub(super) struct Settled {
-    pub(super) outcome: Arc<Outcome>,
-    pub(super) result: Result<Written, Error>,
-    pub(super) records: usize,
+    /// None as long as other parts of the batch are on their way.
+    pub(super) outcome: Option<(Arc<Outcome>, Settlement, usize)>,
     /// Bytes of the budget to give back.
     pub(super) reserved: usize,
     /// Where the records were, for reuse.
     pub(super) body: Option<bytes::Bytes>,
+}
+
+/// A batch that is to be split, off the task that serves the sockets.
+#[derive(Debug)]
+pub(super) struct ToSplit {
+    pub(super) queue: usize,
+    pub(super) id: BatchId,
+    pub(super) header: BatchHeader,
+    pub(super) sealed: Sealed,
+    /// What the broker said to it.
+    pub(super) error: Error,
+}
+
+/// What is known of a batch that was split.
+#[derive(Debug)]
+struct Parted {
+    /// Parts on their way.
+    open: usize,
+    records: usize,
+    settled: BTreeMap<u32, Settlement>,
 }
 
 /// All batches between their closing and their settlement.
@@ -60,7 +84,7 @@ pub(super) struct Sender {
     /// Queues that wait for their backoff.
     pub(super) retries: BTreeSet<(Instant, usize)>,
     /// Batches by the time they are given up.
-    pub(super) expiries: BTreeSet<(Instant, usize, u64)>,
+    pub(super) expiries: BTreeSet<(Instant, usize, BatchId)>,
     /// Batches not settled, by id: what a flush waits for.
     pub(super) outstanding: BTreeSet<u64>,
     /// Brokers that owe an answer for longer than usual, and when to ask about them again.
@@ -72,6 +96,13 @@ pub(super) struct Sender {
     pub(super) renumbering: BTreeSet<usize>,
     /// Brokers that lead a partition with a queue.
     pub(super) leaders: BTreeSet<i32>,
+    pub(super) to_split: Vec<ToSplit>,
+    /// Batches that were split and are not settled, by their numbers.
+    parted: BTreeMap<u64, Parted>,
+    /// The only queues that may be sent, where partitions must be added to a transaction first.
+    pub(super) admitted: Option<BTreeSet<usize>>,
+    /// The newest version of Produce that may be sent.
+    pub(super) max_version: i16,
 }
 
 /// One Produce request in flight.
@@ -80,7 +111,7 @@ pub(super) struct InFlight {
     pub(super) broker: i32,
     pub(super) sent: Instant,
     /// Which batch of which queue, and under which leader epoch.
-    pub(super) batches: Vec<(usize, u64, i32)>,
+    pub(super) batches: Vec<(usize, BatchId, i32)>,
 }
 
 /// How often metadata was asked for because a broker is silent.
@@ -92,7 +123,7 @@ pub(super) struct Silence {
 
 impl Sender {
     pub(super) fn new(policy: Policy) -> Self {
-        let wants_identity = policy.idempotent;
+        let wants_identity = policy.idempotent && policy.transactional_id.is_none();
         Self {
             policy,
             queues: BTreeMap::new(),
@@ -110,6 +141,10 @@ impl Sender {
             wants_metadata: false,
             renumbering: BTreeSet::new(),
             leaders: BTreeSet::new(),
+            to_split: Vec::new(),
+            parted: BTreeMap::new(),
+            admitted: None,
+            max_version: i16::MAX,
         }
     }
 
@@ -123,18 +158,19 @@ impl Sender {
         });
         let expires = closed.opened.checked_add(self.policy.delivery_timeout);
         if let Some(expires) = expires {
-            self.expiries.insert((expires, slot.index, closed.id));
+            self.expiries.insert((expires, slot.index, closed.id.into()));
         }
         self.outstanding.insert(closed.id);
-        let (header, outcome) = (closed.header, closed.outcome.clone());
-        queue.batches.push_back(Batch::new(closed.id, header, outcome, expires, closed.body.capacity()));
+        let header = BatchHeader { transactional: self.policy.transactional_id.is_some(), ..closed.header };
+        let outcome = closed.outcome.clone();
+        queue.batches.push_back(Batch::new(closed.id.into(), header, outcome, expires, closed.body.capacity()));
     }
 
     /// A batch's bytes are ready. `reserved` is what they take of the budget now.
     /// False if it was given up meanwhile.
     pub(super) fn sealed(&mut self, queue: usize, batch: u64, sealed: Sealed, reserved: usize) -> bool {
         if let Some(queue_) = self.queues.get_mut(&queue)
-            && let Some(place) = queue_.place_of(batch)
+            && let Some(place) = queue_.place_of(batch.into())
         {
             queue_.batches[place].state = State::Ready(sealed);
             queue_.batches[place].reserved = reserved;
@@ -247,18 +283,75 @@ impl Sender {
     }
 
     /// Gives up one batch. Its numbers, if it had some, are a gap: the broker's refusal of the next mends that.
-    fn fail(&mut self, index: usize, batch: u64, error: impl FnOnce(&Slot, &Batch) -> Error) {
+    pub(super) fn fail(&mut self, index: usize, batch: BatchId, error: impl FnOnce(&Slot, &Batch) -> Error) {
         let Some(queue) = self.queues.get_mut(&index) else { return };
         let Some(place) = queue.place_of(batch) else { return };
         let error = error(&queue.slot, &queue.batches[place]);
-        self.settle(index, place, Err(error));
+        self.settle(index, place, Err(error).into());
+    }
+
+    /// Gives up what was never sent, which no broker can have written.
+    pub(super) fn fail_unsent(&mut self, error: &Error) {
+        let unsent = |queue: &Queue| {
+            queue.batches.iter().filter(|batch| batch.sends == 0).map(|batch| batch.id).collect::<Vec<_>>()
+        };
+        let all: Vec<_> = self.queues.iter().map(|(index, queue)| (*index, unsent(queue))).collect();
+        for (index, batch) in all.into_iter().flat_map(|(index, ids)| ids.into_iter().map(move |id| (index, id))) {
+            self.fail(index, batch, |_, _| error.clone());
+        }
+    }
+
+    /// Sets a batch aside to be split. What is behind it waits.
+    pub(super) fn split(&mut self, index: usize, place: usize, error: Error) {
+        let Some(queue) = self.queues.get_mut(&index) else { return };
+        let batch = &mut queue.batches[place];
+        let (id, header) = (batch.id, batch.header);
+        if let State::InFlight(sealed, _) | State::Ready(sealed) = std::mem::replace(&mut batch.state, State::Sealing) {
+            tracing::info!(%error, records = header.count, "the batch is split");
+            self.to_split.push(ToSplit { queue: index, id, header, sealed, error });
+        }
+    }
+
+    /// Puts the parts of a batch in its place. The slot's next batches will be no larger than they are.
+    pub(super) fn on_split(&mut self, index: usize, id: BatchId, pieces: Vec<(Piece, Sealed)>) {
+        let Some(queue) = self.queues.get_mut(&index) else { return };
+        // It may have been given up meanwhile.
+        let Some(place) = queue.place_of(id) else { return };
+        let whole = &queue.batches[place];
+        let (expires, outcome, records) = (whole.expires, whole.outcome.clone(), whole.records());
+        let mut reserved = whole.reserved;
+        if let Some(largest) = pieces.iter().map(|(piece, _)| piece.size).max() {
+            queue.slot.limit(largest);
+        }
+        let parted = self.parted.entry(id.batch).or_insert(Parted { open: 1, records, settled: BTreeMap::new() });
+        parted.open += pieces.len() - 1;
+        let last = pieces.len() - 1;
+        let mut parts = Vec::with_capacity(pieces.len());
+        for (nth, (piece, sealed)) in pieces.into_iter().enumerate() {
+            let part = BatchId { batch: id.batch, from: id.from + piece.from };
+            let share = if nth == last { reserved } else { reserved.min(sealed.body.len()) };
+            reserved -= share;
+            if let Some(expires) = expires {
+                self.expiries.insert((expires, index, part));
+            }
+            let mut batch = Batch::new(part, piece.header, outcome.clone(), expires, share);
+            batch.state = State::Ready(sealed);
+            parts.push(batch);
+        }
+        drop(outcome);
+        queue.replace(place, parts);
+        self.list(index);
     }
 
     /// Takes a batch out; what follows it may go.
-    pub(super) fn settle(&mut self, index: usize, place: usize, result: Result<Written, Error>) {
+    pub(super) fn settle(&mut self, index: usize, place: usize, settlement: Settlement) {
         let Some(queue) = self.queues.get_mut(&index) else { return };
         let Some(batch) = queue.batches.remove(place) else { return };
-        self.outstanding.remove(&batch.id);
+        if let Settlement::Whole(Ok(written)) = &settlement
+            && written.base_offset >= 0
+        {
+            queue.last_written = written.base_offset + i64::from(batch.header.count) - 1;
+        }
         if let Some(expires) = batch.expires {
             self.expiries.remove(&(expires, index, batch.id));
         }
@@ -269,11 +362,33 @@ impl Sender {
             }
             _ => None,
         };
-        let records = batch.records();
-        let reserved = batch.reserved;
-        self.settled.push(Settled { outcome: batch.outcome, result, records, reserved, body });
+        let outcome = self.joined(&batch, settlement).map(|(settlement, records)| (batch.outcome, settlement, records));
+        self.settled.push(Settled { outcome, reserved: batch.reserved, body });
         self.renumber();
         self.list(index);
+    }
+
+    /// What became of the whole batch with its number of records, once that is known of every part.
+    fn joined(&mut self, batch: &Batch, settlement: Settlement) -> Option<(Settlement, usize)> {
+        let number = batch.id.batch;
+        let Some(parted) = self.parted.get_mut(&number) else {
+            self.outstanding.remove(&number);
+            return Some((settlement, batch.records()));
+        };
+        parted.open -= 1;
+        parted.settled.insert(batch.id.from, settlement);
+        if parted.open > 0 {
+            return None;
+        }
+        self.outstanding.remove(&number);
+        let Parted { records, settled, .. } = self.parted.remove(&number)?;
+        let parts = settled.into_iter().flat_map(|(start, settlement)| match settlement {
+            Settlement::Whole(result) => vec![Part { from: start, result }],
+            Settlement::Parts(parts) => {
+                parts.into_iter().map(|part| Part { from: start + part.from, ..part }).collect()
+            }
+        });
+        Some((Settlement::Parts(parts.collect()), records))
     }
 
     /// Puts a queue on its leader's list, if it has something to send.
@@ -283,6 +398,9 @@ impl Sender {
         }
         let alone = self.policy.max_in_flight == 1;
         let Some(queue) = self.queues.get_mut(&index) else { return };
+        if self.admitted.as_ref().is_some_and(|admitted| !admitted.contains(&index)) {
+            return;
+        }
         if queue.retry_at.is_some() || queue.next(self.policy.idempotent, alone).is_none() {
             return;
         }

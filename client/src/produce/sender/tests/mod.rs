@@ -13,6 +13,9 @@ use crate::cluster::Metadata;
 use crate::produce::delivery::{Delivery, Unreported};
 use crate::produce::request::Outgoing;
 
+mod apart;
+mod refused_numbers;
+
 const IDENTITY: Identity = Identity { id: 7, epoch: 0 };
 
 /// A sender, one topic, and the time.
@@ -22,6 +25,8 @@ struct Fixture {
     slots: Vec<Arc<Slot>>,
     now: Instant,
     next_batch: u64,
+    /// What answers say is the log's first offset.
+    log_start: i64,
     random: fastrand::Rng,
 }
 
@@ -35,6 +40,7 @@ impl Fixture {
         let mut policy = Policy {
             acks: -1,
             idempotent: true,
+            transactional_id: None,
             max_in_flight: 5,
             max_request_size: 10_000,
             delivery_timeout: Duration::from_secs(120),
@@ -50,6 +56,7 @@ impl Fixture {
             slots,
             now: Instant::now(),
             next_batch: 0,
+            log_start: 0,
             random: fastrand::Rng::with_seed(7),
         };
         fixture.lead(leaders, 0);
@@ -108,13 +115,17 @@ impl Fixture {
     }
 
     fn reply(&mut self, to: &Outgoing, code: Code, base_offset: i64) {
+        self.reply_with(to, |answer| (answer.error_code, answer.base_offset) = (code, base_offset));
+    }
+
+    fn reply_with(&mut self, to: &Outgoing, answer: impl Fn(&mut PartitionProduceResponse)) {
         let partition_responses = partitions(to)
             .into_iter()
-            .map(|index| PartitionProduceResponse {
-                index,
-                error_code: code,
-                base_offset,
-                ..PartitionProduceResponse::default()
+            .map(|index| {
+                let log_start_offset = self.log_start;
+                let mut given = PartitionProduceResponse { index, log_start_offset, ..Default::default() };
+                answer(&mut given);
+                given
             })
             .collect();
         let topic =
@@ -138,7 +149,9 @@ impl Fixture {
 
     fn settle(&mut self) {
         for settled in self.sender.settled.drain(..) {
-            settled.outcome.settle(settled.result, settled.records);
+            if let Some((outcome, settlement, records)) = settled.outcome {
+                outcome.settle(settlement, records);
+            }
         }
     }
 }
@@ -238,52 +251,6 @@ fn a_duplicate_is_a_success_of_unknown_offset() {
     assert_eq!(again.request.topic_data, lost.request.topic_data, "edge 5: byte for byte");
     fixture.reply(&again, Code::DuplicateSequenceNumber, -1);
     assert_eq!(delivery.now().unwrap().unwrap().offset(), None);
-}
-
-/// edge 2: the first of several fails for good; the numbers of those behind it start anew.
-#[test]
-fn a_fatal_failure_leaves_no_gap_that_stops_the_others() {
-    let mut fixture = Fixture::new(&[1]);
-    let mut deliveries: Vec<_> = (0..2).map(|_| fixture.batch(0, 1, 100)).collect();
-    let sent: Vec<_> = std::iter::from_fn(|| fixture.take()).collect();
-    fixture.reply(&sent[0], Code::TopicAuthorizationFailed, -1);
-    assert_eq!(deliveries[0].now().unwrap().unwrap_err().code(), Some(Code::TopicAuthorizationFailed), "edge 20");
-    fixture.reply(&sent[1], Code::OutOfOrderSequenceNumber, -1);
-    fixture.pass(SECOND);
-    let again = fixture.take().unwrap();
-    assert_eq!(numbers(&again.request), [(1, 0)], "edge 3: the next epoch");
-    fixture.reply(&again, Code::None, 0);
-    assert_eq!(deliveries[1].now().unwrap().unwrap().offset(), Some(0));
-}
-
-#[test]
-fn numbering_starts_anew_only_when_nothing_is_in_flight() {
-    let mut fixture = Fixture::new(&[1]);
-    fixture.batch(0, 1, 100);
-    fixture.batch(0, 1, 100);
-    let sent: Vec<_> = std::iter::from_fn(|| fixture.take()).collect();
-    fixture.reply(&sent[0], Code::UnknownProducerId, -1);
-    fixture.pass(SECOND);
-    assert!(fixture.take().is_none(), "the second is still out under the old epoch");
-    fixture.reply(&sent[1], Code::UnknownProducerId, -1);
-    fixture.pass(SECOND);
-    let again: Vec<_> = std::iter::from_fn(|| fixture.take()).flat_map(|request| numbers(&request.request)).collect();
-    assert_eq!(again, [(1, 0), (1, 1)]);
-}
-
-/// edge 8: after the last epoch comes a new id.
-#[test]
-fn the_last_epoch_asks_for_a_new_id() {
-    let mut fixture = Fixture::new(&[1]);
-    fixture.sender.identified(Identity { id: 7, epoch: i16::MAX });
-    fixture.batch(0, 1, 100);
-    let sent = fixture.take().unwrap();
-    fixture.reply(&sent, Code::UnknownProducerId, -1);
-    fixture.pass(SECOND);
-    assert!(fixture.sender.wants_identity);
-    assert!(fixture.take().is_none());
-    fixture.sender.identified(Identity { id: 8, epoch: 0 });
-    assert_eq!(numbers(&fixture.take().unwrap().request), [(0, 0)]);
 }
 
 /// edge 12: the time counts from the first record, retries and waiting included.
