@@ -17,6 +17,8 @@ struct Inner {
     kind: Kind,
     /// What was being done, where: "produce to orders[3] on broker 1 (localhost:9092)".
     context: String,
+    /// What to do, where that does not follow from the kind.
+    retry: Option<Retry>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -24,6 +26,8 @@ struct Inner {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Kind {
+    /// The record's transaction was aborted before the record was sent.
+    Aborted,
     /// A broker answered with this error code.
     Broker(Code),
     /// The client was closed, or the runtime it was given ended.
@@ -56,13 +60,17 @@ pub enum Retry {
     Backoff,
     /// Refresh metadata first: the leader or coordinator moved.
     Refresh,
+    /// Abort the transaction first: then the same work may be done in another (KIP-1050).
+    Abort,
+    /// Make a new client first: this one has been replaced, or can do no more (KIP-1050).
+    Restart,
     /// Retrying cannot help.
     Never,
 }
 
 impl Error {
     pub(crate) fn new(kind: Kind, context: impl Into<String>) -> Self {
-        Self(Arc::new(Inner { kind, context: context.into(), source: None }))
+        Self(Arc::new(Inner { kind, context: context.into(), retry: None, source: None }))
     }
 
     pub(crate) fn caused_by(
@@ -70,7 +78,7 @@ impl Error {
         context: impl Into<String>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self(Arc::new(Inner { kind, context: context.into(), source: Some(source.into()) }))
+        Self(Arc::new(Inner { kind, context: context.into(), retry: None, source: Some(source.into()) }))
     }
 
     /// An error code that a broker answered with.
@@ -84,7 +92,14 @@ impl Error {
 
     /// The same failure, seen from further out: `context` is put before it.
     pub(crate) fn within(self, context: impl fmt::Display) -> Self {
-        Self(Arc::new(Inner { kind: self.kind(), context: context.to_string(), source: Some(Box::new(self)) }))
+        let (kind, context, retry) = (self.kind(), context.to_string(), self.0.retry);
+        Self(Arc::new(Inner { kind, context, retry, source: Some(Box::new(self)) }))
+    }
+
+    /// The same failure, after which something else is to be done than its kind says.
+    pub(crate) fn and_then(self, context: impl fmt::Display, retry: Retry) -> Self {
+        let (kind, context) = (self.kind(), context.to_string());
+        Self(Arc::new(Inner { kind, context, retry: Some(retry), source: Some(Box::new(self)) }))
     }
 
     /// What went wrong.
@@ -102,7 +117,15 @@ impl Error {
 
     /// Whether, and how, the same operation may be tried again.
     pub fn retry(&self) -> Retry {
+        if let Some(retry) = self.0.retry {
+            return retry;
+        }
         match self.0.kind {
+            // Another producer has taken over the transactional id.
+            Kind::Broker(Code::ProducerFenced | Code::InvalidProducerIdMapping | Code::FencedInstanceId) => {
+                Retry::Restart
+            }
+            Kind::Broker(Code::TransactionAbortable) => Retry::Abort,
             Kind::Broker(code) if code.refreshes_metadata() => Retry::Refresh,
             // To the Java client these are final; here they say that what is known of the cluster is outdated.
             Kind::Broker(Code::BrokerNotAvailable | Code::RebootstrapRequired) => Retry::Refresh,
@@ -117,7 +140,7 @@ impl Error {
 
     /// Whether the same operation may succeed when tried again.
     pub fn is_retriable(&self) -> bool {
-        self.retry() != Retry::Never
+        matches!(self.retry(), Retry::Backoff | Retry::Refresh)
     }
 }
 

@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ottla_wire::Str;
 
 /// A partition of a topic.
 ///
@@ -32,6 +33,18 @@ impl fmt::Display for TopicPartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}[{}]", self.topic, self.partition)
     }
+}
+
+/// Entries of partitions, gathered by topic as requests have them; those of one topic must follow one another.
+pub(crate) fn by_topic<'a, E>(entries: impl Iterator<Item = (&'a str, E)>) -> Vec<(Str, Vec<E>)> {
+    let mut topics: Vec<(Str, Vec<E>)> = Vec::new();
+    for (topic, entry) in entries {
+        match topics.last_mut().filter(|(last, _)| **last == *topic) {
+            Some((_, entries)) => entries.push(entry),
+            None => topics.push((topic.into(), vec![entry])),
+        }
+    }
+    topics
 }
 
 /// Bytes of a record to send: borrowed, or shared.

@@ -1,51 +1,90 @@
-//! Which broker coordinates a group.
+//! Which broker coordinates a group, or a producer's transactions.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::fmt;
 
-use ottla_wire::Code;
 use ottla_wire::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
-use tokio::sync::mpsc;
+use ottla_wire::{Code, Str};
 use tokio::time::Instant;
 
-use super::{Cluster, Lane, driver};
-use crate::connection::{Answer, Backoff, Typed, Versions};
-use crate::deadline::after;
+use super::Cluster;
+use crate::connection::{Backoff, Versions};
 use crate::error::{Error, Kind};
-
-/// The key type of groups in FindCoordinator.
-const GROUP: i8 = 0;
 
 /// From this version on a request asks for several keys.
 const BATCHED: i16 = 4;
 
-/// Coordinators as last answered, by group.
+/// What is coordinated. A text alone names a group.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Coordinated {
+    Group(Str),
+    /// Transactions, by their `transactional.id`.
+    Transactions(Str),
+}
+
+/// Coordinators as last answered.
 #[derive(Debug, Default)]
-pub(super) struct Coordinators(BTreeMap<String, i32>);
+pub(super) struct Coordinators(BTreeMap<Coordinated, i32>);
+
+impl From<&str> for Coordinated {
+    fn from(group: &str) -> Self {
+        Self::Group(group.into())
+    }
+}
+
+impl From<&Str> for Coordinated {
+    fn from(group: &Str) -> Self {
+        Self::Group(group.clone())
+    }
+}
+
+impl Coordinated {
+    /// The key and its type, as FindCoordinator has them.
+    fn key(&self) -> (&Str, i8) {
+        match self {
+            Self::Group(id) => (id, 0),
+            Self::Transactions(id) => (id, 1),
+        }
+    }
+
+    fn context(&self) -> String {
+        format!("find the coordinator of {self}")
+    }
+}
+
+impl fmt::Display for Coordinated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Group(id) => write!(f, "group {id}"),
+            Self::Transactions(id) => write!(f, "transactional id {id}"),
+        }
+    }
+}
 
 impl Cluster {
-    /// The broker that coordinates `group`, looked up unless it is known.
+    /// The broker that coordinates `what`, looked up unless it is known.
     ///
     /// A coordinator that is still loading or not elected yet is asked for again until the deadline.
-    pub(crate) async fn coordinator(&self, group: &str, deadline: Instant) -> Result<i32, Error> {
-        if let Some(known) = self.coordinators.lock().0.get(group) {
+    pub(crate) async fn coordinator(&self, what: impl Into<Coordinated>, deadline: Instant) -> Result<i32, Error> {
+        let what = what.into();
+        if let Some(known) = self.coordinators.lock().0.get(&what) {
             return Ok(*known);
         }
-        let context = || format!("find the coordinator of group {group}");
         let mut backoff = Backoff::new(self.config().retry_backoff, self.config().retry_backoff_max);
         loop {
-            let attempt = self.find(group, None);
+            let attempt = self.find(&what, None);
             let error = match self.until(deadline, attempt).await {
                 Some(Ok(broker)) => {
-                    self.coordinators.lock().0.insert(group.to_owned(), broker);
+                    self.coordinators.lock().0.insert(what, broker);
                     return Ok(broker);
                 }
-                Some(Err(error)) if !error.is_retriable() => return Err(error.within(context())),
+                Some(Err(error)) if !error.is_retriable() => return Err(error.within(what.context())),
                 Some(Err(error)) => error,
-                None => return Err(Error::new(Kind::Timeout, context())),
+                None => return Err(Error::new(Kind::Timeout, what.context())),
             };
             let wait = self.runtime().random(|random| backoff.next(random));
             if !self.pause(wait, deadline).await {
-                return Err(Error::caused_by(Kind::Timeout, context(), error));
+                return Err(Error::caused_by(Kind::Timeout, what.context(), error));
             }
         }
     }
@@ -57,73 +96,36 @@ impl Cluster {
         end < deadline
     }
 
-    /// Forgets that `broker` coordinates `group`, if that is what is known.
-    pub(crate) fn forget_coordinator(&self, group: &str, broker: i32) {
+    /// Forgets that `broker` coordinates `what`, if that is what is known.
+    pub(crate) fn forget_coordinator(&self, what: impl Into<Coordinated>, broker: i32) {
+        let what = what.into();
         let mut coordinators = self.coordinators.lock();
-        if coordinators.0.get(group) == Some(&broker) {
-            coordinators.0.remove(group);
+        if coordinators.0.get(&what) == Some(&broker) {
+            coordinators.0.remove(&what);
         }
     }
 
-    /// The broker that coordinates `group` by the word of any but `silent`. What is known changes accordingly.
-    pub(crate) async fn coordinator_after(&self, group: &str, silent: i32) -> Result<i32, Error> {
-        let broker = self.find(group, Some(silent)).await?;
-        self.coordinators.lock().0.insert(group.to_owned(), broker);
+    /// Forgets who coordinates `what`, whoever that is.
+    pub(crate) fn forget_coordinator_of(&self, what: &Coordinated) {
+        self.coordinators.lock().0.remove(what);
+    }
+
+    /// The broker that coordinates `what` by the word of any but `silent`. What is known changes accordingly.
+    pub(crate) async fn coordinator_after(&self, what: impl Into<Coordinated>, silent: i32) -> Result<i32, Error> {
+        let what = what.into();
+        let broker = self.find(&what, Some(silent)).await?;
+        self.coordinators.lock().0.insert(what, broker);
         Ok(broker)
     }
 
-    /// Asks one broker, the next when it is silent or cannot be reached; the first answer counts.
-    async fn find(&self, group: &str, avoid: Option<i32>) -> Result<i32, Error> {
-        let deadline = after(self.runtime().now(), self.config().request_timeout);
-        self.any_metadata(deadline).await?;
-        let mut brokers = self.by_load().into_iter().filter(|broker| Some(*broker) != avoid).collect::<VecDeque<_>>();
-        let (answers, mut answered) = mpsc::unbounded_channel();
-        let mut asked = 0;
-        let mut failure = Error::new(Kind::Connection, "no other broker is known");
-        loop {
-            if let Some(broker) = brokers.pop_front() {
-                self.ask(group, broker, &answers);
-                asked += 1;
-            } else if asked == 0 {
-                return Err(failure);
-            }
-            let patience = if brokers.is_empty() { deadline } else { self.runtime().now() + driver::PATIENCE };
-            match self.until(patience, answered.recv()).await {
-                Some(Some(Ok((response, version)))) => return self.found(&response, version),
-                Some(Some(Err(error))) => {
-                    asked -= 1;
-                    failure = error;
-                }
-                Some(None) | None if brokers.is_empty() => return Err(Error::new(Kind::Timeout, "no broker answers")),
-                Some(None) | None => {}
-            }
-        }
-    }
-
-    fn ask(&self, group: &str, broker: i32, answers: &mpsc::UnboundedSender<Found>) {
-        let link = match self.link(broker, Lane::Main) {
-            Ok(link) => link,
-            Err(error) => return drop(answers.send(Err(error))),
-        };
-        let key = group.to_owned();
+    async fn find(&self, what: &Coordinated, avoid: Option<i32>) -> Result<i32, Error> {
+        let asked = what.clone();
         let make = move |versions: &Versions| {
             let version = versions.choose::<FindCoordinatorRequest>()?;
-            Ok((request(&key, version), version))
+            Ok((request(&asked, version), version))
         };
-        let (answers, watched) = (answers.clone(), answers.clone());
-        let done = move |answer: Result<Answer<FindCoordinatorRequest>, Error>| {
-            let answer = answer.and_then(|answer| {
-                let response = answer.response.ok_or_else(|| Error::closed("connection"))?;
-                Ok((response, answer.version))
-            });
-            // Nobody waits for it when another broker was faster.
-            drop(answers.send(answer));
-        };
-        link.submit(Typed::new(make, self.config().request_timeout, done).abandoned_if(move || watched.is_closed()));
-    }
-
-    fn found(&self, response: &FindCoordinatorResponse, version: i16) -> Result<i32, Error> {
-        let found = found(response, version)?;
+        let (response, version, _) = self.ask_any(make, avoid).await?;
+        let found = found(&response, version)?;
         if self.metadata().brokers.contains_key(&found) {
             return Ok(found);
         }
@@ -133,14 +135,13 @@ impl Cluster {
     }
 }
 
-type Found = Result<(FindCoordinatorResponse, i16), Error>;
-
-fn request(group: &str, version: i16) -> FindCoordinatorRequest {
-    let mut request = FindCoordinatorRequest { key_type: GROUP, ..FindCoordinatorRequest::default() };
+fn request(what: &Coordinated, version: i16) -> FindCoordinatorRequest {
+    let (key, key_type) = what.key();
+    let mut request = FindCoordinatorRequest { key_type, ..FindCoordinatorRequest::default() };
     if version < BATCHED {
-        request.key = group.into();
+        request.key = key.clone();
     } else {
-        request.coordinator_keys = vec![group.into()];
+        request.coordinator_keys = vec![key.clone()];
     }
     request
 }

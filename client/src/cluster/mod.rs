@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+mod ask;
 mod coordinator;
 mod driver;
 mod metadata;
@@ -22,11 +23,12 @@ mod metadata;
 pub(crate) use metadata::{Metadata, Partition, Topic};
 
 use crate::config::ClientConfig;
-use crate::connection::{Context, Link, Target, Versions};
+use crate::connection::{Context, Features, Link, Target, Versions};
 use crate::deadline::sleep_until;
 use crate::error::{Error, Kind};
 use crate::net::Address;
 use crate::runtime::{Environment, Runtime};
+pub(crate) use coordinator::Coordinated;
 use coordinator::Coordinators;
 use driver::Wanted;
 
@@ -81,7 +83,7 @@ impl Cluster {
             .connector
             .unwrap_or_else(|| Arc::new(crate::net::TcpConnector::new(config.receive_buffer, config.send_buffer)));
         let cluster = Arc::new(Self {
-            context: Arc::new(Context { config, connector, runtime }),
+            context: Arc::new(Context { config, connector, runtime, features: Mutex::default() }),
             links: Mutex::default(),
             view: watch::Sender::default(),
             wanted: Mutex::new(Wanted::new(auto_create)),
@@ -98,6 +100,11 @@ impl Cluster {
 
     pub(crate) fn runtime(&self) -> &Arc<Runtime> {
         &self.context.runtime
+    }
+
+    /// What the cluster as a whole agreed on, as far as any broker has said.
+    pub(crate) fn features(&self) -> Features {
+        *self.context.features.lock()
     }
 
     /// The latest metadata.

@@ -30,6 +30,8 @@ with_client_rows! {
             "metadata.max.idle.ms" metadata_max_idle: Duration = ms(300_000), "Forget a topic that nothing was sent to for this long.";
             "partitioner.ignore.keys" partitioner_ignore_keys: bool = false, "Choose partitions as if records had no key.";
             "retries" retries: u32 = 2_147_483_647, "How often a batch is sent again; `delivery.timeout.ms` ends the attempts earlier.";
+            "transaction.timeout.ms" transaction_timeout: Duration = ms(60_000), "The coordinator aborts a transaction that is open for longer; no more than the brokers' `transaction.max.timeout.ms`.";
+            "transactional.id" transactional_id: String = String::new(), "Names a producer of transactions across restarts: the newest of a name fences the others. Empty: no transactions.";
         }
     }
 }
@@ -79,6 +81,11 @@ impl ProducerConfig {
     /// Unset, idempotence gives way to `acks` and `retries`; asked for, it must not contradict them.
     fn reconcile_idempotence(&mut self) -> Result<(), Error> {
         let asked = self.chosen.contains("enable.idempotence");
+        if !self.transactional_id.is_empty() && !self.enable_idempotence {
+            return Err(invalid("enable.idempotence", "false", "contradicts `transactional.id`: transactions need it"));
+        }
+        // Transactions ask for it as well.
+        let asked = asked || !self.transactional_id.is_empty();
         if self.enable_idempotence {
             let obstacle = if self.acks != Acks::All {
                 Some("`acks` must be `all`")

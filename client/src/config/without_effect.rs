@@ -28,15 +28,13 @@ const FIXED: &[(&str, &[&str])] = &[
     ("partitioner.class", &[""]),
     ("sasl.mechanism", &["GSSAPI"]),
     ("security.protocol", &["PLAINTEXT", "plaintext"]),
-    ("transaction.timeout.ms", &["60000"]),
     ("transaction.two.phase.commit.enable", &["false"]),
 ];
 
 /// Prefixes of properties that mean nothing while `security.protocol` is PLAINTEXT.
 const SECURITY: &[&str] = &["sasl.", "ssl."];
 
-const OTHERS: &[&str] =
-    &["bootstrap.controllers", "group.remote.assignor", "share.acknowledgement.mode", "transactional.id"];
+const OTHERS: &[&str] = &["bootstrap.controllers", "group.remote.assignor", "share.acknowledgement.mode"];
 
 /// Takes a key without a row, or says why not.
 pub(super) fn check(client: &str, key: &str, value: &str) -> Result<(), Error> {

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::exchange::{Answer, Exchange, Outcome, Typed};
-use super::handshake::{self, Step, Versions};
+use super::handshake::{self, Features, Step, Versions};
 use super::pipeline::Pipeline;
 use super::slices::Slices;
 use crate::config::ClientConfig;
@@ -35,6 +35,8 @@ pub(crate) struct Context {
     pub(crate) config: ClientConfig,
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) runtime: Arc<Runtime>,
+    /// The newest features that any broker told of.
+    pub(crate) features: Mutex<Features>,
 }
 
 /// Whom a link connects to.
@@ -293,6 +295,7 @@ impl Driver {
                 })?;
             let mut reader = FrameReader::new(MAX_FRAME);
             let versions = shake_hands(&self.target, &self.context.config.client_id, &mut stream, &mut reader).await?;
+            self.context.features.lock().learn(versions.features);
             Ok((stream, reader, versions))
         };
         let outcome = tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| {

@@ -7,9 +7,47 @@ use ottla_wire::{ApiKey, Code, Request};
 
 use crate::error::{Error, Kind};
 
+/// The feature that says which protocol transactions follow (KIP-890).
+const TRANSACTION_VERSION: &str = "transaction.version";
+
 /// The versions of each API that one broker speaks.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Versions(BTreeMap<i16, (i16, i16)>);
+pub(crate) struct Versions {
+    apis: BTreeMap<i16, (i16, i16)>,
+    pub(crate) features: Features,
+}
+
+/// What a cluster as a whole agreed on, as one broker knows it (KIP-584).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Features {
+    /// Rises with every change; -1 if the broker said nothing.
+    epoch: i64,
+    /// The finalized `transaction.version`, 0 if there is none.
+    pub(crate) transaction_version: i16,
+}
+
+impl Default for Features {
+    fn default() -> Self {
+        Self { epoch: -1, transaction_version: 0 }
+    }
+}
+
+impl Features {
+    fn of(response: &ApiVersionsResponse) -> Self {
+        let finalized = response.finalized_features.iter().find(|feature| feature.name.as_str() == TRANSACTION_VERSION);
+        Self {
+            epoch: response.finalized_features_epoch,
+            transaction_version: finalized.map_or(0, |feature| feature.max_version_level),
+        }
+    }
+
+    /// Takes what a broker says, unless something newer is known.
+    pub(crate) fn learn(&mut self, said: Self) {
+        if said.epoch > self.epoch {
+            *self = said;
+        }
+    }
+}
 
 /// What comes after an answer to ApiVersions.
 #[derive(Debug)]
@@ -29,13 +67,13 @@ pub(crate) fn request() -> ApiVersionsRequest {
 
 /// Reads the answer to version `asked`.
 pub(crate) fn on_answer(response: &ApiVersionsResponse, asked: i16) -> Result<Step, Error> {
-    let versions =
-        Versions(response.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version))).collect());
+    let apis = response.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version))).collect();
+    let versions = Versions { apis, features: Features::of(response) };
     match response.error_code {
         Code::None => Ok(Step::Done(versions)),
         // The answer says which versions of ApiVersions it knows; a broker of before KIP-511 says nothing.
         Code::UnsupportedVersion if asked > 0 => {
-            let known = versions.0.get(&(ApiKey::ApiVersions as i16)).map_or(0, |(_, max)| *max);
+            let known = versions.apis.get(&(ApiKey::ApiVersions as i16)).map_or(0, |(_, max)| *max);
             Ok(Step::Again(known.clamp(0, asked - 1)))
         }
         code => Err(Error::broker(code, format!("ApiVersions v{asked}"))),
@@ -46,7 +84,8 @@ impl Versions {
     /// A broker that speaks these and no others.
     #[cfg(test)]
     pub(crate) fn of(ranges: &[(ApiKey, i16, i16)]) -> Self {
-        Self(ranges.iter().map(|(api, min, max)| (*api as i16, (*min, *max))).collect())
+        let apis = ranges.iter().map(|(api, min, max)| (*api as i16, (*min, *max))).collect();
+        Self { apis, features: Features::default() }
     }
 
     /// The highest version of a request that both sides speak.
@@ -58,7 +97,7 @@ impl Versions {
     pub(crate) fn choose_up_to<R: Request>(&self, limit: i16) -> Result<i16, Error> {
         let api = R::API_KEY;
         let (ours_min, ours_max) = (R::MIN_VERSION, R::MAX_VERSION.min(limit));
-        let Some((min, max)) = self.0.get(&(api as i16)) else {
+        let Some((min, max)) = self.apis.get(&(api as i16)) else {
             return Err(Error::new(
                 Kind::UnsupportedVersion,
                 format!("the broker does not know the API {}", api.name()),
@@ -80,7 +119,8 @@ impl Versions {
 
 #[cfg(test)]
 mod tests {
-    use ottla_wire::messages::{MetadataRequest, ProduceRequest, api_versions_response::ApiVersion};
+    use ottla_wire::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey};
+    use ottla_wire::messages::{MetadataRequest, ProduceRequest};
 
     use super::*;
 
@@ -100,6 +140,25 @@ mod tests {
             Step::Done(versions) => versions,
             step => panic!("{step:?}"),
         }
+    }
+
+    /// edge 27: the highest epoch counts, whichever broker answers last.
+    #[test]
+    fn the_newest_features_count() {
+        let mut features = Features::default();
+        for (epoch, transaction_version) in [(3, 1), (5, 2), (4, 1), (-1, 0)] {
+            let finalized = FinalizedFeatureKey {
+                name: TRANSACTION_VERSION.into(),
+                max_version_level: transaction_version,
+                min_version_level: transaction_version,
+            };
+            features.learn(Features::of(&ApiVersionsResponse {
+                finalized_features_epoch: epoch,
+                finalized_features: vec![finalized],
+                ..answer(Code::None, &[])
+            }));
+        }
+        assert_eq!(features.transaction_version, 2);
     }
 
     /// edge 71: a broker that does not know the version answers with its range.

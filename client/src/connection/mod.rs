@@ -18,4 +18,4 @@ mod slices;
 pub(crate) use backoff::Backoff;
 pub(crate) use driver::{Context, Link, Target};
 pub(crate) use exchange::{Answer, Typed};
-pub(crate) use handshake::Versions;
+pub(crate) use handshake::{Features, Versions};

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Identity;
 use super::classic::Step;
-use crate::cluster::{Cluster, Lane};
+use crate::cluster::{Cluster, Coordinated, Lane};
 use crate::connection::Versions;
 use crate::consume::{Core, GroupWork, PATIENCE, Questions, commit_before_rebalance, deadline};
 use crate::deadline::sleep_until;
@@ -198,13 +198,13 @@ fn in_version(mut request: LeaveGroupRequest, version: i16) -> LeaveGroupRequest
     request
 }
 
-/// Asks the coordinator of `group`. As long as it is silent, others are asked `questions`: who coordinates the group? Once
-/// another does, the request is given up, with its connection if that is for membership alone.
+/// Asks the coordinator of `what`. As long as it is silent, others are asked `questions`: who is the coordinator? Once
+/// another is, the request is given up, with its connection if that is for membership alone.
 ///
 /// Returns the answer, its version, and who gave it. A coordinator that cannot be reached is forgotten.
 pub(crate) async fn ask_coordinator<R: Request + Send + 'static>(
     cluster: &Arc<Cluster>,
-    group: &str,
+    what: impl Into<Coordinated>,
     lane: Lane,
     make: impl FnOnce(&Versions) -> Result<(R, i16), Error> + Send + 'static,
     timeout: Duration,
@@ -214,19 +214,20 @@ pub(crate) async fn ask_coordinator<R: Request + Send + 'static>(
 where
     R::Response: Send,
 {
-    let broker = cluster.coordinator(group, until).await?;
+    let what = what.into();
+    let broker = cluster.coordinator(what.clone(), until).await?;
     let mut answer = pin!(cluster.call::<R>(broker, lane, make, timeout));
     loop {
         let question = async {
             tokio::time::sleep_until(questions.next).await;
-            cluster.coordinator_after(group, broker).await
+            cluster.coordinator_after(what.clone(), broker).await
         };
         let found = tokio::select! {
             biased;
             answer = &mut answer => {
                 let (response, version) = answer.map_err(|error| {
-                    cluster.forget_coordinator(group, broker);
-                    error.within(format_args!("coordinator of group {group}"))
+                    cluster.forget_coordinator(what.clone(), broker);
+                    error.within(format_args!("coordinator of {what}"))
                 })?;
                 return Ok((response, version, broker));
             }
@@ -238,7 +239,7 @@ where
         {
             let silent = Error::new(
                 Kind::Connection,
-                format!("broker {broker} is silent, and broker {other} coordinates group {group} now"),
+                format!("broker {broker} is silent, and broker {other} coordinates {what} now"),
             );
             if lane == Lane::Group
                 && let Ok(link) = cluster.link(broker, lane)

@@ -6,27 +6,28 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use ottla_wire::compression::{Compression, Compressor, Decompressor};
-use ottla_wire::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
+use ottla_wire::compression::Compressor;
+use ottla_wire::messages::{ProduceRequest, ProduceResponse};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::Core;
-use super::batch::{ClosedBatch, Slot};
+use super::batch::Slot;
 use super::compress::Sealed;
+use super::identify::identify;
 use super::queue::{BatchId, Identity};
 use super::request::Outgoing;
-use super::sender::{Policy, Sender, Settled, ToSplit};
-use super::split::{Piece, split};
+use super::sender::{Policy, Sender, Settled};
+use super::split::Piece;
+use super::transaction::{self, Begun, Reply, Transactions};
 use crate::cluster::{Cluster, Lane, View};
 use crate::config::Acks;
 use crate::connection::{Answer, Backoff, Typed};
 use crate::deadline::{after, sleep_until};
 use crate::error::{Error, Kind};
-
-/// A body that was put together here is smaller, whatever it was compressed into.
-const MAX_BODY: usize = 1 << 30;
+use crate::group::metadata::GroupMetadata;
+use crate::group::offsets::Offsets;
 
 /// What the driver is told, beside the [`Inbox`](super::Inbox).
 #[derive(Debug)]
@@ -39,10 +40,36 @@ pub(super) enum Event {
     Split { slot: usize, batch: BatchId, outcome: Result<Vec<(Piece, Sealed)>, Error> },
     /// The cluster gave the producer an id, or did not.
     Identity(Result<Identity, Error>),
+    /// Something about transactions.
+    Transaction(Command),
+    /// A coordinator answered, or did not.
+    Coordinated(Result<transaction::Answer, Error>),
     /// Send everything, and say so when what is there now is settled.
     Flush(oneshot::Sender<()>),
     /// Send everything until the deadline, then end; say how many records were left.
     Close { deadline: Option<Instant>, done: oneshot::Sender<usize> },
+}
+
+/// What the driver of a transactional producer is asked.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// The transaction has no holder any more.
+    Abandon(u64),
+    Begin(Reply<Begun>),
+    End {
+        number: u64,
+        commit: bool,
+        reply: Reply<()>,
+    },
+    Init(Reply<()>),
+    Offsets {
+        number: u64,
+        offsets: Offsets,
+        group: GroupMetadata,
+        reply: Reply<()>,
+    },
+    /// A record was not taken into the transaction.
+    Refused(u64, Error),
 }
 
 pub(super) fn start(core: &Arc<Core>, events: mpsc::UnboundedReceiver<Event>) {
@@ -50,7 +77,7 @@ pub(super) fn start(core: &Arc<Core>, events: mpsc::UnboundedReceiver<Event>) {
     let policy = Policy {
         acks: config.acks.to_wire(),
         idempotent: config.enable_idempotence,
-        transactional_id: None,
+        transactional_id: (!config.transactional_id.is_empty()).then(|| config.transactional_id.as_str().into()),
         max_in_flight: config.max_in_flight as usize,
         max_request_size: config.max_request_size,
         delivery_timeout: config.delivery_timeout,
@@ -58,7 +85,9 @@ pub(super) fn start(core: &Arc<Core>, events: mpsc::UnboundedReceiver<Event>) {
         retry_backoff: config.client.retry_backoff,
         retry_backoff_max: config.client.retry_backoff_max,
     };
+    let backoff = Backoff::new(config.client.retry_backoff, config.client.retry_backoff_max);
     let driver = Driver {
+        transactions: policy.transactional_id.clone().map(|id| Transactions::new(id, backoff)),
         views: core.cluster.watch(),
         sender: Sender::new(policy),
         events,
@@ -72,19 +101,20 @@ pub(super) fn start(core: &Arc<Core>, events: mpsc::UnboundedReceiver<Event>) {
     core.cluster.runtime().spawn(driver.run());
 }
 
-struct Driver {
-    core: Arc<Core>,
+pub(super) struct Driver {
+    pub(super) core: Arc<Core>,
     events: mpsc::UnboundedReceiver<Event>,
     views: watch::Receiver<View>,
-    sender: Sender,
+    pub(super) sender: Sender,
     /// Batches that have lingered, left open because nothing can be sent for them yet: they may still grow.
     overdue: VecDeque<(Instant, Arc<Slot>, u64)>,
     /// Flushes, each with the first batch it does not wait for.
     flushes: Vec<(u64, oneshot::Sender<()>)>,
+    pub(super) transactions: Option<Transactions>,
     close: Option<(Option<Instant>, Vec<oneshot::Sender<usize>>)>,
     asks_identity: bool,
     /// Compressors not in use: each keeps its tables.
-    compressors: Arc<Mutex<Vec<Compressor>>>,
+    pub(super) compressors: Arc<Mutex<Vec<Compressor>>>,
 }
 
 impl Driver {
@@ -98,6 +128,7 @@ impl Driver {
             self.gather(now, closing);
             self.send(now);
             self.settle();
+            self.transact(now, closing);
             if self.is_done(now, closing) {
                 return;
             }
@@ -152,6 +183,8 @@ impl Driver {
                 self.asks_identity = false;
                 self.sender.fail_all(&error);
             }
+            Event::Transaction(command) => self.on_command(command),
+            Event::Coordinated(outcome) => self.on_coordinated(outcome),
             Event::Flush(done) => {
                 self.close_open();
                 self.flushes.push((self.core.next_batch.load(Ordering::SeqCst), done));
@@ -223,13 +256,18 @@ impl Driver {
         after(lingered, config.delivery_timeout.saturating_sub(config.linger))
     }
 
-    /// Closes every open batch, whether it has lingered or not: of every slot, since one that a caller has just opened
-    /// may not be in the inbox yet.
-    fn close_open(&mut self) {
-        self.core.inbox.news.lock().opened.clear();
-        self.overdue.clear();
-        for slot in self.core.topics.slots() {
-            slot.close_any();
+    /// Closes every open batch, whether it has lingered or not. Each was put in the inbox before the call that opened it
+    /// returned.
+    pub(super) fn close_open(&mut self) {
+        let (opened, filled) = {
+            let mut news = self.core.inbox.news.lock();
+            (std::mem::take(&mut news.opened), std::mem::take(&mut news.filled))
+        };
+        for slot in filled {
+            self.take_closed(&slot);
+        }
+        for (_, slot, id) in std::mem::take(&mut self.overdue).into_iter().chain(opened) {
+            slot.close(id);
             self.take_closed(&slot);
         }
     }
@@ -241,70 +279,11 @@ impl Driver {
                 // It lingered for so long that its topic was forgotten.
                 self.core.cluster.want(&slot.topic);
             }
+            if let Some(transactions) = &mut self.transactions {
+                transactions.on_batch(slot);
+            }
             self.sender.add(slot, &closed, &metadata);
             self.seal(slot, closed);
-        }
-    }
-
-    /// A batch's body into the bytes to send: at once, unless they are to be compressed.
-    fn seal(&mut self, slot: &Arc<Slot>, closed: ClosedBatch) {
-        let ClosedBatch { id, body, .. } = closed;
-        let reserved = body.capacity();
-        let Some(mut compressor) = self.compressor() else {
-            self.sender.sealed(slot.index, id, Sealed::plain(body), reserved);
-            return;
-        };
-        let (memory, events, compressors) =
-            (self.core.memory.clone(), self.core.events.clone(), self.compressors.clone());
-        let slot = slot.index;
-        self.core.cluster.runtime().offload(move || {
-            let (sealed, buffer) = Sealed::compressed(body, &mut compressor);
-            compressors.lock().push(compressor);
-            // A body that did not get smaller still counts no more than was taken for it.
-            let kept = sealed.body.len().min(reserved);
-            if let Some(buffer) = buffer {
-                memory.recycle(buffer);
-            }
-            let _ = events.send(Event::Sealed { slot, batch: id, sealed, taken: reserved, kept });
-        });
-    }
-
-    /// A compressor that is not in use. None if batches are not compressed.
-    fn compressor(&self) -> Option<Compressor> {
-        let codec = self.core.config.compression;
-        if codec == Compression::None {
-            return None;
-        }
-        if let Some(kept) = self.compressors.lock().pop() {
-            return Some(kept);
-        }
-        // The level was checked when the producer was built; a batch may go uncompressed all the same.
-        let made = Compressor::new(codec, self.core.config.compression_level());
-        made.inspect_err(|error| tracing::error!(%error, "cannot compress")).ok()
-    }
-
-    /// Starts to split the batches that a broker found too large.
-    fn split(&mut self) {
-        for ToSplit { queue: slot, id: batch, header, sealed, error } in std::mem::take(&mut self.sender.to_split) {
-            let mut compressor = self.compressor();
-            let (events, compressors) = (self.core.events.clone(), self.compressors.clone());
-            self.core.cluster.runtime().offload(move || {
-                let mut decompressor = Decompressor::new(MAX_BODY);
-                let pieces = split(&header, &sealed, &mut decompressor);
-                let outcome = match pieces {
-                    Ok(pieces) if pieces.len() > 1 => Ok(pieces
-                        .into_iter()
-                        .map(|(piece, body)| match &mut compressor {
-                            Some(compressor) => (piece, Sealed::compressed(body, compressor).0),
-                            None => (piece, Sealed::plain(body)),
-                        })
-                        .collect()),
-                    Ok(_) => Err(error),
-                    Err(defect) => Err(Error::caused_by(error.kind(), format!("{error}; it cannot be split"), defect)),
-                };
-                compressors.lock().extend(compressor);
-                let _ = events.send(Event::Split { slot, batch, outcome });
-            });
         }
     }
 
@@ -368,8 +347,17 @@ impl Driver {
 
     /// Tells everybody what became of their records, and gives the memory back.
     fn settle(&mut self) {
-        for settled in self.sender.settled.drain(..) {
-            release(&self.core, settled);
+        // What fails in a transaction may bring down what else is in it.
+        while !self.sender.settled.is_empty() {
+            for settled in std::mem::take(&mut self.sender.settled) {
+                let outcome = settled.outcome.as_ref().filter(|_| self.transactions.is_some());
+                let failure = outcome.and_then(|(_, settlement, _)| settlement.failure().cloned());
+                release(&self.core, settled);
+                if let (Some(transactions), Some(failure)) = (&mut self.transactions, failure) {
+                    let change = transactions.on_send_failed(&failure);
+                    self.follow(change);
+                }
+            }
         }
         let oldest = self.sender.outstanding.first().copied().unwrap_or(u64::MAX);
         for (_, done) in self.flushes.extract_if(.., |(before, _)| *before <= oldest) {
@@ -380,7 +368,8 @@ impl Driver {
     /// Whether the producer has come to its end.
     fn is_done(&mut self, now: Instant, closing: bool) -> bool {
         let overdue = self.close.as_ref().is_some_and(|(deadline, _)| deadline.is_some_and(|deadline| deadline <= now));
-        let is_over = overdue || closing && self.sender.is_idle();
+        let no_transaction = self.transactions.as_ref().is_none_or(Transactions::is_settled);
+        let is_over = overdue || closing && self.sender.is_idle() && no_transaction;
         if !is_over {
             return false;
         }
@@ -421,7 +410,8 @@ impl Driver {
         };
         let close = self.close.as_ref().and_then(|(deadline, _)| *deadline);
         let overdue = self.overdue.front().map(|(lingered, ..)| self.expiry(*lingered));
-        [linger, close, overdue, self.sender.wake_at()].into_iter().flatten().min()
+        let retry = self.transactions.as_ref().and_then(Transactions::wake_at);
+        [linger, close, overdue, retry, self.sender.wake_at()].into_iter().flatten().min()
     }
 }
 
@@ -443,49 +433,4 @@ fn release(core: &Core, settled: Settled) {
     if let Some(buffer) = body.and_then(|body: Bytes| body.try_into_mut().ok()) {
         core.memory.recycle(Vec::from(buffer));
     }
-}
-
-/// Asks for a producer id until there is one, or none is to be had.
-async fn identify(cluster: std::sync::Weak<Cluster>, events: mpsc::UnboundedSender<Event>) {
-    let mut backoff = None;
-    while !events.is_closed() {
-        let Some(cluster) = cluster.upgrade() else { return };
-        let error = match ask_identity(&cluster).await {
-            Ok(identity) => {
-                let _ = events.send(Event::Identity(Ok(identity)));
-                return;
-            }
-            Err(error) => error,
-        };
-        let is_final = !error.is_retriable();
-        let _ = events.send(Event::Identity(Err(error.within("ask for a producer id"))));
-        if is_final {
-            return;
-        }
-        let config = cluster.config();
-        let backoff = backoff.get_or_insert_with(|| Backoff::new(config.retry_backoff, config.retry_backoff_max));
-        let wait = cluster.runtime().random(|random| backoff.next(random));
-        drop(cluster);
-        tokio::time::sleep(wait).await;
-    }
-}
-
-async fn ask_identity(cluster: &Cluster) -> Result<Identity, Error> {
-    let timeout = cluster.config().request_timeout;
-    cluster.any_metadata(after(Instant::now(), timeout)).await?;
-    let broker = cluster.least_loaded().ok_or_else(|| Error::new(Kind::Connection, "no broker is known"))?;
-    let make = |versions: &crate::connection::Versions| {
-        let request = InitProducerIdRequest {
-            transactional_id: None,
-            transaction_timeout_ms: i32::MAX,
-            producer_id: -1,
-            producer_epoch: -1,
-        };
-        Ok((request, versions.choose::<InitProducerIdRequest>()?))
-    };
-    let (response, _) = cluster.call(broker, Lane::Main, make, timeout).await?;
-    if !response.error_code.is_none() {
-        return Err(Error::broker(response.error_code, format!("InitProducerId on broker {broker}")));
-    }
-    Ok(Identity { id: response.producer_id, epoch: response.producer_epoch })
 }

@@ -27,21 +27,27 @@ mod batch;
 mod compress;
 mod delivery;
 mod driver;
+mod identify;
 mod memory;
 pub(crate) mod partition;
 mod queue;
 mod request;
+mod seal;
 mod sender;
 mod split;
 mod topics;
+mod transact;
+mod transaction;
 
 pub use delivery::{Ack, Delivery};
+pub use transaction::{Transaction, TransactionalProducer, Unfinished};
 
 use crate::cluster::Cluster;
 use crate::config::{ProducerBuilder, ProducerConfig};
 use crate::deadline::after;
 use crate::error::{Error, Kind};
 use crate::record::Record;
+use crate::runtime::Environment;
 use batch::{Limits, NeedsMemory, Slot, Source};
 use delivery::Unreported;
 use driver::Event;
@@ -92,6 +98,9 @@ struct Core {
     closing: AtomicBool,
     /// The driver is gone: nothing will be sent.
     closed: AtomicBool,
+    /// Nothing can be added to the transaction, and why.
+    transaction_failed: AtomicBool,
+    transaction_failure: Mutex<Option<Error>>,
     events: mpsc::UnboundedSender<Event>,
 }
 
@@ -242,6 +251,16 @@ impl ProducerBuilder {
     /// [`Kind::Config`], naming the setting, its value and what is allowed.
     pub fn build(self) -> Result<Producer, Error> {
         let (config, environment) = self.validated()?;
+        if !config.transactional_id.is_empty() {
+            let rule = "is for transactions: `build_transactional` makes a producer of them";
+            return Err(crate::config::invalid("transactional.id", &config.transactional_id, rule));
+        }
+        Producer::start(config, environment)
+    }
+}
+
+impl Producer {
+    fn start(config: ProducerConfig, environment: Environment) -> Result<Self, Error> {
         let cluster = Cluster::start(config.client.clone(), environment, true, "ottla-producer")?;
         let (events, receiver) = mpsc::unbounded_channel();
         let core = Arc::new(Core {
@@ -253,12 +272,14 @@ impl ProducerBuilder {
             next_batch: AtomicU64::new(0),
             closing: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            transaction_failed: AtomicBool::new(false),
+            transaction_failure: Mutex::default(),
             events,
             cluster,
             config,
         });
         driver::start(&core, receiver);
-        Ok(Producer { _handle: Arc::new(Handle(core.clone())), core })
+        Ok(Self { _handle: Arc::new(Handle(core.clone())), core })
     }
 }
 
@@ -399,6 +420,24 @@ impl Core {
             return Err(Error::new(Kind::TooLarge, context));
         }
         Ok(())
+    }
+
+    /// Why nothing can be added to the transaction, if so.
+    fn check_transaction(&self) -> Result<(), Error> {
+        if self.transaction_failed.load(Ordering::Acquire)
+            && let Some(error) = &*self.transaction_failure.lock()
+        {
+            return Err(error.clone());
+        }
+        Ok(())
+    }
+
+    fn set_transaction_failure(&self, failure: Option<&Error>) {
+        let mut known = self.transaction_failure.lock();
+        if known.is_some() != failure.is_some() {
+            *known = failure.cloned();
+            self.transaction_failed.store(failure.is_some(), Ordering::Release);
+        }
     }
 
     /// The failures that nobody was told of.

@@ -131,7 +131,7 @@ impl Batch {
         }
     }
 
-    fn is_numbered(&self) -> bool {
+    pub(super) fn is_numbered(&self) -> bool {
         self.header.base_sequence >= 0
     }
 

@@ -41,6 +41,10 @@ const APIS: &[&str] = &[
     "CreateTopics",
     "DeleteTopics",
     "InitProducerId",
+    "AddPartitionsToTxn",
+    "AddOffsetsToTxn",
+    "EndTxn",
+    "TxnOffsetCommit",
     "ConsumerGroupDescribe",
 ];
 

@@ -290,10 +290,10 @@ impl Sender {
         self.settle(index, place, Err(error).into());
     }
 
-    /// Gives up what was never sent, which no broker can have written.
+    /// Gives up what was never sent: no broker can have written it, and no number is missing without it.
     pub(super) fn fail_unsent(&mut self, error: &Error) {
         let unsent = |queue: &Queue| {
-            queue.batches.iter().filter(|batch| batch.sends == 0).map(|batch| batch.id).collect::<Vec<_>>()
+            queue.batches.iter().filter(|batch| !batch.is_numbered()).map(|batch| batch.id).collect::<Vec<_>>()
         };
         let all: Vec<_> = self.queues.iter().map(|(index, queue)| (*index, unsent(queue))).collect();
         for (index, batch) in all.into_iter().flat_map(|(index, ids)| ids.into_iter().map(move |id| (index, id))) {
@@ -417,6 +417,14 @@ impl Sender {
                 self.ready.entry(leader).or_default().push_back(index);
             }
         }
+    }
+
+    /// The partition of this queue is a part of the transaction: its batches may be sent.
+    pub(super) fn admit(&mut self, index: usize) {
+        if let Some(admitted) = &mut self.admitted {
+            admitted.insert(index);
+        }
+        self.list(index);
     }
 
     fn list_all(&mut self) {

@@ -8,6 +8,10 @@
 //!
 //! Written by `cargo xtask protocol` from Kafka's definitions.
 
+pub mod add_offsets_to_txn_request;
+pub mod add_offsets_to_txn_response;
+pub mod add_partitions_to_txn_request;
+pub mod add_partitions_to_txn_response;
 mod api_key;
 pub mod api_versions_request;
 pub mod api_versions_response;
@@ -21,6 +25,8 @@ pub mod delete_topics_request;
 pub mod delete_topics_response;
 pub mod describe_groups_request;
 pub mod describe_groups_response;
+pub mod end_txn_request;
+pub mod end_txn_response;
 pub mod fetch_request;
 pub mod fetch_response;
 pub mod find_coordinator_request;
@@ -47,7 +53,13 @@ pub mod produce_request;
 pub mod produce_response;
 pub mod sync_group_request;
 pub mod sync_group_response;
+pub mod txn_offset_commit_request;
+pub mod txn_offset_commit_response;
 
+pub use add_offsets_to_txn_request::AddOffsetsToTxnRequest;
+pub use add_offsets_to_txn_response::AddOffsetsToTxnResponse;
+pub use add_partitions_to_txn_request::AddPartitionsToTxnRequest;
+pub use add_partitions_to_txn_response::AddPartitionsToTxnResponse;
 pub use api_key::ApiKey;
 pub use api_versions_request::ApiVersionsRequest;
 pub use api_versions_response::ApiVersionsResponse;
@@ -61,6 +73,8 @@ pub use delete_topics_request::DeleteTopicsRequest;
 pub use delete_topics_response::DeleteTopicsResponse;
 pub use describe_groups_request::DescribeGroupsRequest;
 pub use describe_groups_response::DescribeGroupsResponse;
+pub use end_txn_request::EndTxnRequest;
+pub use end_txn_response::EndTxnResponse;
 pub use fetch_request::FetchRequest;
 pub use fetch_response::FetchResponse;
 pub use find_coordinator_request::FindCoordinatorRequest;
@@ -87,3 +101,5 @@ pub use produce_request::ProduceRequest;
 pub use produce_response::ProduceResponse;
 pub use sync_group_request::SyncGroupRequest;
 pub use sync_group_response::SyncGroupResponse;
+pub use txn_offset_commit_request::TxnOffsetCommitRequest;
+pub use txn_offset_commit_response::TxnOffsetCommitResponse;

@@ -2,6 +2,10 @@
 //!
 //! Written by `cargo xtask protocol` from Kafka's definitions.
 
+mod add_offsets_to_txn_request;
+mod add_offsets_to_txn_response;
+mod add_partitions_to_txn_request;
+mod add_partitions_to_txn_response;
 mod api_versions_request;
 mod api_versions_response;
 mod consumer_group_describe_request;
@@ -14,6 +18,8 @@ mod delete_topics_request;
 mod delete_topics_response;
 mod describe_groups_request;
 mod describe_groups_response;
+mod end_txn_request;
+mod end_txn_response;
 mod fetch_request;
 mod fetch_response;
 mod find_coordinator_request;
@@ -40,3 +46,5 @@ mod produce_request;
 mod produce_response;
 mod sync_group_request;
 mod sync_group_response;
+mod txn_offset_commit_request;
+mod txn_offset_commit_response;

@@ -1,0 +1,31 @@
+//! `AddOffsetsToTxnResponse`, API key 25: versions 1 to 4, flexible from 3.
+//!
+//! Written by `cargo xtask protocol` from Kafka's definitions.
+
+use crate::{Code, Decode, DecodeError, Reader, Response, Version, tags::skip_tags};
+
+/// The response to the request of the same name: versions 1 to 4.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AddOffsetsToTxnResponse {
+    /// `ThrottleTimeMs`.
+    pub throttle_time_ms: i32,
+    /// `ErrorCode`.
+    pub error_code: Code,
+}
+
+impl Response for AddOffsetsToTxnResponse {
+    fn throttle_time_ms(&self) -> i32 {
+        self.throttle_time_ms
+    }
+}
+
+impl Decode for AddOffsetsToTxnResponse {
+    const MIN_SIZE: usize = 6;
+
+    fn decode(from: &mut Reader, version: Version) -> Result<Self, DecodeError> {
+        let decoded =
+            Self { throttle_time_ms: Decode::decode(from, version)?, error_code: Decode::decode(from, version)? };
+        skip_tags(from, version)?;
+        Ok(decoded)
+    }
+}
