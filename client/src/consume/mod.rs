@@ -20,6 +20,7 @@ use ottla_wire::compression::Decompressor;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
+mod aborted;
 mod arrive;
 mod buffer;
 mod call;

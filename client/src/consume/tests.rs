@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_wire::compression::Decompressor;
+use ottla_wire::messages::fetch_response::AbortedTransaction;
 use ottla_wire::{Code, Uuid};
 use tokio::time::Instant;
 
@@ -97,9 +98,26 @@ impl Fixture {
     }
 
     fn answer(&mut self, plan: &Plan, answers: &[(i32, Code, Bytes)]) -> super::arrive::Arrived {
+        self.answer_naming(plan, answers, &[])
+    }
+
+    /// An answer that names aborted transactions in each partition: producer, first offset.
+    fn answer_naming(
+        &mut self,
+        plan: &Plan,
+        answers: &[(i32, Code, Bytes)],
+        named: &[(i64, i64)],
+    ) -> super::arrive::Arrived {
+        let aborted: Vec<_> = named
+            .iter()
+            .map(|(producer_id, first_offset)| AbortedTransaction {
+                producer_id: *producer_id,
+                first_offset: *first_offset,
+            })
+            .collect();
         let answers = answers.iter().map(|(number, code, records)| {
             let asked = plan.asked.iter().find(|asked| asked.partition.partition == *number).unwrap().clone();
-            Answer { asked, code: *code, records: records.clone(), leader: None }
+            Answer { asked, code: *code, records: records.clone(), aborted: aborted.clone(), leader: None }
         });
         let answers = answers.collect();
         let arrived = self.state.on_fetched(plan.kind, answers, self.now);
@@ -463,4 +481,36 @@ fn a_flaw_comes_after_the_records_before_it_and_is_tried_again_behind_them() {
     assert_eq!(fixture.position(0), Some(3));
     fixture.now += SECOND;
     assert_eq!(asked(fixture.plan(1)), [(0, 3)]);
+}
+
+/// edges 30, 31
+#[test]
+fn an_aborted_transaction_over_several_fetches_is_seen_only_by_those_who_want_to() {
+    let first = [testing::of_transaction(7, 0, 2), testing::of_transaction(8, 2, 1)].concat();
+    let second = [testing::of_transaction(7, 3, 2), testing::abort(7, 5), testing::of_transaction(7, 6, 1)].concat();
+    let expected: [(&str, &[i64]); 2] = [("read_committed", &[2, 6]), ("read_uncommitted", &[0, 1, 2, 3, 4, 6])];
+    for (level, expected) in expected {
+        let mut fixture = Fixture::reading(&[("isolation.level", level)], &[(1, 5)]);
+        let mut read = Vec::new();
+        for bytes in [&first, &second] {
+            let plan = fixture.plan(1).unwrap();
+            fixture.answer_naming(&plan, &[(0, Code::None, bytes.clone().into())], &[(7, 0)]);
+            read.extend(fixture.poll(10).into_iter().map(|(_, offset)| offset));
+        }
+        assert_eq!(read, expected, "{level}");
+        assert_eq!(fixture.position(0), Some(7));
+    }
+}
+
+/// What rests is copied, so that whole answers need not be kept.
+#[test]
+fn a_paused_partition_still_skips_what_was_aborted() {
+    let mut fixture = Fixture::reading(&[("isolation.level", "read_committed")], &[(1, 5)]);
+    let plan = fixture.plan(1).unwrap();
+    fixture.state.positions.get_mut(&orders(0)).unwrap().is_paused = true;
+    let log = [testing::of_transaction(7, 0, 2), testing::abort(7, 2), values(3, 1)].concat();
+    fixture.answer_naming(&plan, &[(0, Code::None, log.into())], &[(7, 0)]);
+    assert_eq!(fixture.poll(10), []);
+    fixture.state.positions.get_mut(&orders(0)).unwrap().is_paused = false;
+    assert_eq!(fixture.poll(10), [(0, 3)]);
 }
