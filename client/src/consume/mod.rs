@@ -194,6 +194,9 @@ impl Consumer {
 
     /// Waits until there are records, at most `timeout`, and hands out up to `max.poll.records` of them.
     ///
+    /// Comes back without a record before `timeout` where positions moved past what is never handed out, such as
+    /// transaction markers: [`Records::next_offsets`] tells, and it can be committed.
+    ///
     /// A poll says that what earlier polls handed out is done with: that is what automatic commits commit, and what
     /// a rebalance of the group waits for. Dropping the future loses no record. Several tasks may poll one consumer, and
     /// get each record once between them; the poll of one then says so for what another was handed out.
@@ -285,7 +288,7 @@ impl Core {
             ready.as_mut().enable();
             let records = self.take(max, self.cluster.runtime().now())?;
             // Also after `close`: nobody else will be handed these.
-            if !records.is_empty() {
+            if !records.tells_nothing() {
                 return Ok(records);
             }
             self.state.lock().check_open()?;

@@ -102,8 +102,6 @@ impl State {
             && !self.commits.outstanding
             && group.release()
         {
-            // What the last poll skipped over, without a record to hand out, is done with as well.
-            self.positions.release();
             self.positions.freeze();
         }
     }

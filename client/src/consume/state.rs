@@ -262,7 +262,8 @@ impl State {
     pub(super) fn settle(&mut self, taken: (TopicPartition, u64), read: Read, is_full: bool, now: Instant) -> Settled {
         let (partition, stamp) = taken;
         let Some(assigned) = self.positions.current(&partition, stamp) else { return Settled::default() };
-        let mut settled = Settled { part: read.part, fault: read.flaw, has_room: None };
+        let moved = (assigned.position() != Some(read.position)).then_some(read.position);
+        let mut settled = Settled { part: read.part, moved, fault: read.flaw, has_room: None };
         if let Some(rest) = read.rest {
             assigned.queue.unpop(rest);
         }
@@ -270,10 +271,10 @@ impl State {
             assigned.is_full = false;
             settled.has_room = assigned.leader.and_then(|leader| self.fetchers.get(&leader.broker)).cloned();
         }
-        if assigned.position() != Some(read.position) {
-            self.positions.advance(&partition, read.position);
+        if let Some(position) = moved {
+            self.positions.advance(&partition, position);
         }
-        self.commits.outstanding |= settled.part.is_some();
+        self.commits.outstanding |= moved.is_some() || settled.part.is_some();
         if settled.fault.is_some() {
             self.positions.refetch(&partition, now, &mut self.random);
         }
@@ -345,6 +346,8 @@ impl State {
 #[derive(Debug, Default)]
 pub(super) struct Settled {
     pub(super) part: Option<Part>,
+    /// Where the position stands now, if that is elsewhere.
+    pub(super) moved: Option<Position>,
     pub(super) fault: Option<Error>,
     /// The loop that waited for room.
     pub(super) has_room: Option<Arc<Notify>>,

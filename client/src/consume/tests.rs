@@ -514,3 +514,14 @@ fn a_paused_partition_still_skips_what_was_aborted() {
     fixture.state.positions.get_mut(&orders(0)).unwrap().is_paused = false;
     assert_eq!(fixture.poll(10), [(0, 3)]);
 }
+
+/// A rebalance waits for the offsets past a marker to be committed, as it does for those of records.
+#[test]
+fn a_position_that_moved_past_a_marker_alone_is_handed_out_as_well() {
+    let mut fixture = Fixture::reading(&[("group.id", "g")], &[(1, 5)]);
+    let plan = fixture.plan(1).unwrap();
+    fixture.answer(&plan, &[(0, Code::None, testing::commit(7, 0))]);
+    assert_eq!(fixture.poll(10), []);
+    assert!(fixture.state.commits.outstanding);
+    assert_eq!(fixture.position(0), Some(1));
+}
