@@ -24,6 +24,7 @@ pub use consume::{
     Records, TimestampType,
 };
 pub use error::{Error, Kind, Retry};
+pub use group::metadata::GroupMetadata;
 pub use ottla_wire::{Code, Uuid};
 pub use produce::{Ack, Delivery, Producer, Refused};
 pub use record::{Payload, Record, TopicPartition};

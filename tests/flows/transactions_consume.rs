@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ottla_broker::Broker;
+use ottla::{Code, Consumer, Kind};
+use ottla_broker::{ApiKey, Broker};
 use ottla_wire::records::{BodyCrc, BodyEncoder};
 use tokio::time::Instant;
 
@@ -29,6 +30,10 @@ fn marker() -> Bytes {
     (header.control, header.transactional) = (true, true);
     (header.producer_id, header.producer_epoch) = (7, 0);
     [&header.encode(&BodyCrc::of(&body)), body.as_slice()].concat().into()
+}
+
+fn generation(consumer: &Consumer) -> i32 {
+    consumer.group_metadata().unwrap().generation_id()
 }
 
 /// A poll that waits comes back, so that what it moved past can be committed.
@@ -80,4 +85,80 @@ async fn a_stream_that_met_a_marker_last_lets_others_into_its_group() {
         second.poll(Duration::from_millis(10)).await.unwrap();
     }
     streaming.abort();
+}
+
+/// KIP-447: what was read in one generation is not committed as if it were of the next.
+#[tokio::test(start_paused = true)]
+async fn a_group_that_rebalances_waits_for_the_next_poll_with_a_new_generation() {
+    let broker = orders().await;
+    append(&broker, 0..3);
+    let consumer = join(member(&broker, "first")).await;
+    assert_eq!(generation(&consumer), -1, "not joined yet");
+    read(&consumer, 3).await;
+    let metadata = consumer.group_metadata().unwrap();
+    let known = broker.group("billing").unwrap();
+    assert_eq!((metadata.group_id(), metadata.generation_id()), ("billing", known.generation));
+    assert_eq!((metadata.member_id(), metadata.group_instance_id()), (&*known.members[0].id, None));
+
+    let _second = join(member(&broker, "second")).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(broker.group("billing").unwrap().state, "PreparingRebalance");
+    assert_eq!(consumer.group_metadata().unwrap(), metadata);
+
+    let deadline = Instant::now() + SOON;
+    while generation(&consumer) == known.generation {
+        assert!(Instant::now() < deadline);
+        consumer.poll(Duration::from_millis(10)).await.unwrap();
+    }
+    assert_eq!(generation(&consumer), broker.group("billing").unwrap().generation);
+}
+
+/// The coordinator goes on without a member, which is back before it knows: what it read before stays of before.
+#[tokio::test(start_paused = true)]
+async fn a_member_that_was_taken_out_of_its_group_does_not_pass_for_its_successor() {
+    for code in [Code::UnknownMemberId, Code::IllegalGeneration] {
+        let broker = orders().await;
+        append(&broker, 0..3);
+        let consumer = join(member(&broker, "m").enable_auto_commit(false)).await;
+        read(&consumer, 3).await;
+        let metadata = consumer.group_metadata().unwrap();
+        let before = broker.group("billing").unwrap().generation;
+
+        broker.once(ApiKey::Heartbeat, code.to_wire());
+        broker
+            .until(|broker| {
+                let group = broker.group("billing").unwrap();
+                group.generation > before && group.state == "Stable" && !consumer.assignment().is_empty()
+            })
+            .await;
+        assert_eq!(consumer.group_metadata().unwrap(), metadata, "{code}");
+
+        assert_eq!(read(&consumer, 3).await[&0].len(), 3, "nothing was committed");
+        assert_eq!(generation(&consumer), broker.group("billing").unwrap().generation);
+    }
+}
+
+/// A member that left for want of polls must not pass for a consumer that needs no membership.
+#[tokio::test(start_paused = true)]
+async fn a_member_that_polls_too_late_is_still_named_as_it_was() {
+    let broker = orders().await;
+    append(&broker, 0..3);
+    let limit = Duration::from_secs(10);
+    let consumer = join(member(&broker, "m").max_poll_interval(limit)).await;
+    read(&consumer, 3).await;
+    let metadata = consumer.group_metadata().unwrap();
+    tokio::time::sleep(2 * limit).await;
+    assert!(consumer.assignment().is_empty(), "it has left");
+    assert_eq!(consumer.group_metadata().unwrap(), metadata);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_group_there_is_no_metadata_of_one_nor_after_the_end() {
+    let broker = orders().await;
+    let consumer = builder(&broker).build().unwrap();
+    assert_eq!(consumer.group_metadata().unwrap_err().kind(), Kind::Config);
+    let consumer = builder(&broker).group("billing").build().unwrap();
+    assert_eq!((generation(&consumer), consumer.group_metadata().unwrap().member_id()), (-1, ""));
+    consumer.close(SOON).await.unwrap();
+    assert_eq!(consumer.group_metadata().unwrap_err().kind(), Kind::Closed);
 }

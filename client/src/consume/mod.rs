@@ -57,6 +57,7 @@ use crate::cluster::Cluster;
 use crate::config::{ConsumerBuilder, ConsumerConfig};
 use crate::error::{Error, Kind};
 use crate::group::Identity;
+use crate::group::metadata::GroupMetadata;
 use crate::group::offsets::Offsets;
 use state::{Farewell, State};
 
@@ -190,6 +191,20 @@ impl Consumer {
     pub fn subscription(&self) -> Vec<Arc<str>> {
         let state = self.core.state.lock();
         state.group.as_ref().map_or_else(Vec::new, |group| group.topics().iter().cloned().collect())
+    }
+
+    /// As whom the records were read that the last poll handed out: for a transaction that commits their offsets.
+    ///
+    /// What the group does between a poll and this call changes nothing about it: a member joins a rebalance only once
+    /// its next poll has begun, and one that was taken out of its group meanwhile is still named as it was, so that the
+    /// coordinator refuses the offsets. It is therefore to be asked for after the poll whose records the transaction
+    /// holds, and before the next one. Before the group is joined, and where partitions are
+    /// [assigned](Self::assign), the generation is -1 and the member's id empty: such offsets are not guarded.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] without `group.id`, [`Kind::Closed`] after [`close`](Self::close).
+    pub fn group_metadata(&self) -> Result<GroupMetadata, Error> {
+        self.core.state.lock().group_metadata()
     }
 
     /// Waits until there are records, at most `timeout`, and hands out up to `max.poll.records` of them.

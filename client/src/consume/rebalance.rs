@@ -87,6 +87,9 @@ impl State {
         match change {
             Some(Change::Assigned(partitions)) => {
                 self.give_up();
+                if let Some(group) = &self.group {
+                    self.assigned_as = group.identity().clone();
+                }
                 for partition in partitions {
                     self.positions.add(partition, Place::Committed);
                 }

@@ -23,6 +23,7 @@ use crate::connection::Backoff;
 use crate::error::{Error, Kind};
 use crate::group::Identity;
 use crate::group::classic::{Classic, Settings};
+use crate::group::metadata::GroupMetadata;
 use crate::group::offsets::Offsets;
 
 /// How the partitions were chosen.
@@ -48,6 +49,10 @@ pub(crate) struct State {
     pub(super) turns: Turns,
     pub(super) commits: Commits,
     pub(super) group: Option<Classic>,
+    /// As whom the group's partitions were assigned last.
+    pub(super) assigned_as: Identity,
+    /// As whom the records were handed out that are not released yet, whatever became of the membership since.
+    handed_out_as: Option<Identity>,
     mode: Mode,
     pub(super) faults: BTreeMap<Subject, Error>,
     pub(super) random: fastrand::Rng,
@@ -94,6 +99,8 @@ impl State {
             turns: Turns::default(),
             commits: Commits::new(interval, now),
             group: config.group_id().map(|group| Classic::new(Settings::of(config, group), now)),
+            assigned_as: Identity::NOBODY,
+            handed_out_as: None,
             mode: Mode::Nothing,
             faults: BTreeMap::new(),
             random,
@@ -274,7 +281,12 @@ impl State {
         if let Some(position) = moved {
             self.positions.advance(&partition, position);
         }
-        self.commits.outstanding |= moved.is_some() || settled.part.is_some();
+        if moved.is_some() || settled.part.is_some() {
+            self.commits.outstanding = true;
+            if self.handed_out_as.is_none() {
+                self.handed_out_as = Some(self.reader());
+            }
+        }
         if settled.fault.is_some() {
             self.positions.refetch(&partition, now, &mut self.random);
         }
@@ -303,6 +315,29 @@ impl State {
         }
     }
 
+    /// As whom what was handed out last is to be committed by others than this consumer (KIP-447).
+    ///
+    /// A member that was given up by its group may have joined again already, on its own: to commit under the new
+    /// generation what the old one read would undo the work of those who read on meanwhile.
+    pub(super) fn group_metadata(&self) -> Result<GroupMetadata, Error> {
+        self.check_open()?;
+        let Some(group) = &self.group else {
+            return Err(Error::new(Kind::Config, "group metadata: the setting `group.id` is missing"));
+        };
+        let identity = self.handed_out_as.clone().unwrap_or_else(|| self.reader());
+        Ok(GroupMetadata {
+            group_id: group.settings.group.clone(),
+            generation_id: identity.generation,
+            member_id: identity.member_id,
+            group_instance_id: group.settings.instance_id.clone(),
+        })
+    }
+
+    /// As whom records are read now.
+    fn reader(&self) -> Identity {
+        if self.mode == Mode::Assigned { Identity::NOBODY } else { self.assigned_as.clone() }
+    }
+
     /// The place of a partition that nothing is known of yet.
     pub(super) fn first_place(&self) -> Place {
         if self.group.is_some() {
@@ -324,6 +359,7 @@ impl State {
     pub(super) fn release(&mut self) {
         self.positions.release();
         self.commits.outstanding = false;
+        self.handed_out_as = None;
     }
 
     /// Lets every loop that fetches look again.

@@ -6,20 +6,25 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_wire::compression::Decompressor;
+use ottla_wire::messages::consumer_protocol_assignment::TopicPartition as AssignedTopic;
 use ottla_wire::messages::fetch_response::AbortedTransaction;
-use ottla_wire::{Code, Uuid};
+use ottla_wire::messages::{ConsumerProtocolAssignment, JoinGroupResponse, SyncGroupResponse};
+use ottla_wire::{Code, Uuid, encode_data};
 use tokio::time::Instant;
 
 use super::arrive::FoundOffset;
 use super::commit::{self, Which};
 use super::fetch::{Answer, FetchKind, Next, Plan};
 use super::position::{EARLIEST, LATEST, Leader, LookUps, Place, Position};
+use super::rebalance::GroupWork;
 use super::state::{State, Subject};
 use super::{OffsetAndMetadata, Records, decode, testing};
 use crate::TopicPartition;
 use crate::cluster::{Metadata, Partition, Topic};
 use crate::config::ConsumerConfig;
 use crate::error::{Error, Kind};
+use crate::group::Identity;
+use crate::group::classic::Step;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -139,6 +144,35 @@ impl Fixture {
         }
         self.state.poll_ended(self.now);
         records.iter().map(|record| (record.partition(), record.offset())).collect()
+    }
+
+    /// Joins the group, and is assigned `orders[0]` in that generation.
+    fn joins(&mut self, generation_id: i32) {
+        let metadata = metadata(1, &[(1, 5)]);
+        let Some(GroupWork::Send(Step::Join(_, attempt))) = self.state.group_work(self.now, &metadata) else {
+            panic!("it does not join")
+        };
+        let joined = JoinGroupResponse {
+            generation_id,
+            protocol_name: Some("range".into()),
+            leader: "another".into(),
+            member_id: "me".into(),
+            ..JoinGroupResponse::default()
+        };
+        let Some(Step::Sync(_, attempt)) = self.state.on_joined(attempt, Ok(joined), self.now) else { panic!() };
+        let assigned_partitions = vec![AssignedTopic { topic: "orders".into(), partitions: vec![0] }];
+        let assignment = ConsumerProtocolAssignment { assigned_partitions, user_data: None };
+        let assignment = encode_data(&assignment, 3).unwrap();
+        self.state.on_synced(attempt, Ok(SyncGroupResponse { assignment, ..SyncGroupResponse::default() }), self.now);
+        self.state.on_metadata(&metadata);
+        self.state.positions.start_over(&orders(0), Place::At(Position { offset: 0, epoch: -1 }));
+    }
+
+    /// Group, generation and member of what was handed out.
+    fn reads_as(&self) -> (i32, String) {
+        let metadata = self.state.group_metadata().unwrap();
+        assert_eq!(metadata.group_id(), "g");
+        (metadata.generation_id(), metadata.member_id().to_owned())
     }
 
     fn position(&self, number: i32) -> Option<i64> {
@@ -513,6 +547,47 @@ fn a_paused_partition_still_skips_what_was_aborted() {
     assert_eq!(fixture.poll(10), []);
     fixture.state.positions.get_mut(&orders(0)).unwrap().is_paused = false;
     assert_eq!(fixture.poll(10), [(0, 3)]);
+}
+
+#[test]
+fn a_group_is_named_as_its_last_assignment_and_without_one_by_its_id_alone() {
+    let mut fixture = Fixture::new(&[("group.id", "g"), ("group.instance.id", "i")]);
+    assert_eq!(fixture.reads_as(), (-1, String::new()));
+    fixture.state.subscribe(["orders".into()].into(), fixture.now).unwrap();
+    fixture.joins(3);
+    assert_eq!(fixture.reads_as(), (3, "me".to_owned()));
+    assert_eq!(fixture.state.group_metadata().unwrap().group_instance_id(), Some("i"));
+    let error = Fixture::new(&[]).state.group_metadata().unwrap_err();
+    assert_eq!(error.kind(), Kind::Config);
+}
+
+/// Its group went on without it, and it is back by itself: others may have read on from what it had committed.
+#[test]
+fn a_member_that_was_lost_and_is_back_is_still_named_as_it_was_for_what_it_was_handed_out_before() {
+    let mut fixture = Fixture::new(&[("group.id", "g")]);
+    fixture.state.subscribe(["orders".into()].into(), fixture.now).unwrap();
+    fixture.joins(3);
+    let plan = fixture.plan(1).unwrap();
+    fixture.answer(&plan, &[(0, Code::None, values(0, 2))]);
+    assert_eq!(fixture.poll(10).len(), 2);
+
+    let sender = Identity { generation: 3, member_id: "me".into() };
+    fixture.state.on_heartbeat(&sender, Ok(Code::IllegalGeneration), fixture.now);
+    assert_eq!(fixture.reads_as(), (3, "me".to_owned()), "lost");
+    fixture.joins(5);
+    assert_eq!(fixture.reads_as(), (3, "me".to_owned()), "back");
+    fixture.poll(10);
+    assert_eq!(fixture.reads_as(), (5, "me".to_owned()), "and has polled again");
+}
+
+#[test]
+fn partitions_chosen_by_hand_are_read_as_nobody() {
+    let mut fixture = Fixture::new(&[("group.id", "g")]);
+    fixture.state.subscribe(["orders".into()].into(), fixture.now).unwrap();
+    fixture.joins(3);
+    fixture.state.unsubscribe(fixture.now).unwrap();
+    fixture.state.assign([orders(0)].into(), fixture.now).unwrap();
+    assert_eq!(fixture.reads_as(), (-1, String::new()));
 }
 
 /// A rebalance waits for the offsets past a marker to be committed, as it does for those of records.

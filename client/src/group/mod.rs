@@ -12,6 +12,7 @@
 pub(crate) mod assign;
 pub(crate) mod classic;
 pub(crate) mod driver;
+pub(crate) mod metadata;
 pub(crate) mod offsets;
 mod protocol;
 
