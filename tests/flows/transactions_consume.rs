@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use ottla::config::OffsetReset;
 use ottla::{Code, Consumer, Kind};
 use ottla_broker::{ApiKey, Broker};
 use ottla_wire::records::{BodyCrc, BodyEncoder};
@@ -157,8 +158,60 @@ async fn without_a_group_there_is_no_metadata_of_one_nor_after_the_end() {
     let broker = orders().await;
     let consumer = builder(&broker).build().unwrap();
     assert_eq!(consumer.group_metadata().unwrap_err().kind(), Kind::Config);
+    assert_eq!(consumer.seek_to_committed().await.unwrap_err().kind(), Kind::Config);
     let consumer = builder(&broker).group("billing").build().unwrap();
     assert_eq!((generation(&consumer), consumer.group_metadata().unwrap().member_id()), (-1, ""));
     consumer.close(SOON).await.unwrap();
     assert_eq!(consumer.group_metadata().unwrap_err().kind(), Kind::Closed);
+}
+
+/// What a loop of transactions does after one was aborted.
+#[tokio::test(start_paused = true)]
+async fn going_back_to_what_is_committed_hands_out_the_rest_again() {
+    let broker = orders().await;
+    append(&broker, 0..5);
+    let consumer = join(member(&broker, "m").enable_auto_commit(false)).await;
+    read(&consumer, 5).await;
+    consumer.seek_to_committed().await.unwrap();
+    assert_eq!(read(&consumer, 5).await[&0][0], "0", "nothing is committed yet");
+
+    consumer.commit_offsets([(partition(0), 2)]).await.unwrap();
+    consumer.seek_to_committed().await.unwrap();
+    assert_eq!(read(&consumer, 3).await[&0], ["2", "3", "4"]);
+    assert_eq!(consumer.position(&partition(0)).await.unwrap(), 5);
+}
+
+/// With the policy `latest` nothing is skipped either.
+#[tokio::test(start_paused = true)]
+async fn going_back_to_nothing_committed_is_going_back_to_where_reading_began() {
+    let broker = orders().await;
+    append(&broker, 0..3);
+    let latest = member(&broker, "m").enable_auto_commit(false).auto_offset_reset(OffsetReset::Latest);
+    let consumer = join(latest).await;
+    consumer.poll(Duration::from_secs(5)).await.unwrap();
+    assert_eq!(consumer.position(&partition(0)).await.unwrap(), 3);
+    append(&broker, 3..5);
+    assert_eq!(read(&consumer, 2).await[&0], ["3", "4"]);
+    consumer.seek_to_committed().await.unwrap();
+    assert_eq!(read(&consumer, 2).await[&0], ["3", "4"]);
+}
+
+/// edge 63
+#[tokio::test(start_paused = true)]
+async fn offsets_that_a_transaction_may_still_change_are_waited_for() {
+    let broker = orders().await;
+    append(&broker, 0..3);
+    broker.commit("billing", "orders", 0, 2);
+    broker.times(5, ApiKey::OffsetFetch, Code::UnstableOffsetCommit.to_wire());
+    let consumer = join(member(&broker, "m")).await;
+    assert_eq!(read(&consumer, 1).await[&0], ["2"]);
+
+    broker.times(5, ApiKey::OffsetFetch, Code::UnstableOffsetCommit.to_wire());
+    let committed = consumer.committed(&[partition(0)]).await.unwrap();
+    assert_eq!(committed[&partition(0)].as_ref().map(|committed| committed.offset), Some(2));
+
+    broker.always(ApiKey::OffsetFetch, Code::UnstableOffsetCommit.to_wire());
+    let error = consumer.committed(&[partition(0)]).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Timeout);
+    assert!(error.to_string().contains("UNSTABLE_OFFSET_COMMIT"), "{error}");
 }

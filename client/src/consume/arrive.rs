@@ -101,21 +101,31 @@ impl State {
                 assigned.arrive(position);
                 assigned.committed = Some((position, now));
             }
-            Ok(None) => match reset {
-                Some(timestamp) => {
+            Ok(None) => match (assigned.began, reset) {
+                // It was sent back to what is committed, which is nothing yet.
+                (Some(began), _) => {
+                    assigned.recovered();
+                    assigned.arrive(began);
+                }
+                (None, Some(timestamp)) => {
                     assigned.recovered();
                     assigned.asked = false;
                     assigned.place = Place::Asking(timestamp);
                 }
-                None => {
+                (None, None) => {
                     let context = format!(
                         "{partition}: nothing is committed, and `auto.offset.reset` is `none`; `seek` to go on"
                     );
                     self.fault(partition, Error::new(Kind::NoOffset, context), now);
                 }
             },
-            // edge 63: a transaction over it is still open.
-            Err(code) if code.retriable() => assigned.failed(now, &mut self.random),
+            Err(code) if code.retriable() => {
+                if code == Code::UnstableOffsetCommit {
+                    // edge 63
+                    tracing::info!(%partition, "waits for a transaction to end that holds its committed offset");
+                }
+                assigned.failed(now, &mut self.random);
+            }
             Err(code) => self.fault(partition, Error::broker(code, format!("committed offset of {partition}")), now),
         }
     }

@@ -297,6 +297,12 @@ impl State {
         settled
     }
 
+    /// Goes on elsewhere; what was wrong with the partition is of no interest any more. False if it is not assigned.
+    pub(super) fn go_to(&mut self, partition: &TopicPartition, place: Place) -> bool {
+        self.faults.remove(&Subject::Partition(partition.clone()));
+        self.positions.start_over(partition, place)
+    }
+
     /// The positions to commit, and as whom; none if there is nothing, or nobody to do so.
     pub(super) fn to_commit(&self, which: Which, now: Instant) -> Option<(Identity, Offsets)> {
         let offsets = commit::offsets(&self.positions, which, now);

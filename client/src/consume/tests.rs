@@ -600,3 +600,44 @@ fn a_position_that_moved_past_a_marker_alone_is_handed_out_as_well() {
     assert!(fixture.state.commits.outstanding);
     assert_eq!(fixture.position(0), Some(1));
 }
+
+/// Before anything was committed there is only where reading began: a policy might lead past what was rolled back.
+#[test]
+fn going_back_to_what_is_committed_leads_to_where_reading_began_if_nothing_is() {
+    let mut fixture = Fixture::new(&[("group.id", "g"), ("auto.offset.reset", "latest")]);
+    fixture.state.assign([orders(0)].into(), fixture.now).unwrap();
+    fixture.state.on_metadata(&metadata(1, &[(1, 5)]));
+    let (partition, stamp) = fixture.look_ups().committed[0].clone();
+    fixture.state.on_committed(&partition, stamp, Ok(None), fixture.now);
+    let query = fixture.look_ups().offsets[&1][0].clone();
+    fixture.state.on_offset(&query, Ok(FoundOffset { offset: 40, timestamp: -1, epoch: 0 }), fixture.now);
+    for committed in [None, None, Some(OffsetAndMetadata::from(42))] {
+        let plan = fixture.plan(1).unwrap();
+        fixture.answer(&plan, &[(0, Code::None, values(40, 5))]);
+        assert_eq!(fixture.poll(10).last(), Some(&(0, 44)));
+        fixture.state.positions.start_over(&orders(0), Place::Committed);
+        let (partition, stamp) = fixture.look_ups().committed[0].clone();
+        fixture.state.on_committed(&partition, stamp, Ok(committed.clone()), fixture.now);
+        assert_eq!(fixture.position(0), Some(committed.map_or(40, |committed| committed.offset)));
+    }
+    // Another log has nothing to do with where reading began.
+    fixture.state.on_metadata(&metadata(2, &[(1, 0)]));
+    assert_eq!(fixture.state.positions.get(&orders(0)).unwrap().began, None);
+}
+
+/// edge 63
+#[test]
+fn an_offset_that_a_transaction_may_still_change_is_asked_for_again() {
+    let mut fixture = Fixture::new(&[("group.id", "g")]);
+    fixture.state.assign([orders(0)].into(), fixture.now).unwrap();
+    for _ in 0..3 {
+        let (partition, stamp) = fixture.look_ups().committed[0].clone();
+        fixture.state.on_committed(&partition, stamp, Err(Code::UnstableOffsetCommit), fixture.now);
+        assert!(fixture.look_ups().committed.is_empty(), "not at once");
+        assert!(fixture.state.next_fault().is_none());
+        fixture.now += 2 * SECOND;
+    }
+    let (partition, stamp) = fixture.look_ups().committed[0].clone();
+    fixture.state.on_committed(&partition, stamp, Ok(Some(7.into())), fixture.now);
+    assert_eq!(fixture.position(0), Some(7));
+}
