@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::consume::{builder, partition, read};
 use crate::{SOON, pipes};
 
-async fn next(stream: &mut RecordStream) -> Option<Result<OwnedRecord, Error>> {
+pub(crate) async fn next(stream: &mut RecordStream) -> Option<Result<OwnedRecord, Error>> {
     poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await
 }
 

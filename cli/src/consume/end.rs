@@ -1,8 +1,9 @@
-//! Where `--exit-at-end` ends: at the end that each partition had when it became ours.
+//! Where `--exit-at-end` ends: at the end that each partition had when it became ours. To one who reads committed records
+//! that is where the first open transaction begins.
 
 use std::collections::BTreeMap;
 
-use ottla::{ConsumedRecord, Consumer, Error, TopicPartition};
+use ottla::{Consumer, Error, Records, TopicPartition};
 
 /// The ends of the partitions that are being read.
 #[derive(Debug, Default)]
@@ -14,12 +15,14 @@ pub(super) struct End {
 }
 
 impl End {
-    /// Takes note of a record that was read.
-    pub(super) fn saw(&mut self, record: &ConsumedRecord<'_>) {
-        if let Some(end) = self.ends.get_mut(record.topic_partition())
-            && end.is_some_and(|end| record.offset() + 1 >= end)
-        {
-            *end = None;
+    /// Takes note of what a poll handed out, and passed over.
+    pub(super) fn saw(&mut self, records: &Records) {
+        for (of, next) in records.next_offsets() {
+            if let Some(end) = self.ends.get_mut(&of)
+                && end.is_some_and(|end| next.offset >= end)
+            {
+                *end = None;
+            }
         }
     }
 

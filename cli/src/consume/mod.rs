@@ -196,14 +196,16 @@ impl Reading<'_> {
                 polled = self.consumer.poll(wait) => polled,
             };
             match polled {
-                Ok(records) if records.is_empty() => {
-                    if let Some(end) = &mut self.end {
+                Ok(records) => {
+                    if !records.is_empty() {
+                        last = Instant::now();
+                        self.write(&records).await?;
+                    } else if let Some(end) = &mut self.end {
                         end.nothing_came();
                     }
-                }
-                Ok(records) => {
-                    last = Instant::now();
-                    self.write(&records).await?;
+                    if let Some(end) = &mut self.end {
+                        end.saw(&records);
+                    }
                 }
                 // It says so once, and goes on trying.
                 Err(error) if error.is_retriable() => tracing::warn!("{error}"),
@@ -223,9 +225,6 @@ impl Reading<'_> {
             result = self.print.record(&mut self.out, &record);
             if result.is_err() {
                 break;
-            }
-            if let Some(end) = &mut self.end {
-                end.saw(&record);
             }
             self.left = self.left.map(|left| left - 1);
             self.bytes += record.value().map_or(0, <[u8]>::len) as u64;

@@ -25,7 +25,7 @@ with_client_rows! {
             "group.id" group: String = String::new(), "The group whose members share the partitions, and whose offsets are committed.";
             "group.instance.id" group_instance_id: String = String::new(), "A name that outlives the process: a restart within the session timeout rebalances nothing (KIP-345).";
             "heartbeat.interval.ms" heartbeat_interval: Duration = ms(3_000), "How often a member tells its coordinator that it lives.";
-            "isolation.level" isolation_level: IsolationLevel = IsolationLevel::ReadUncommitted, "Which records of transactions are seen.";
+            "isolation.level" isolation_level: IsolationLevel = IsolationLevel::ReadUncommitted, "Which records of transactions are seen: with `read_committed` those of committed ones alone, and none behind the first that is open (KIP-98).";
             "max.partition.fetch.bytes" max_partition_fetch_bytes: u32 = 1_048_576, "Bytes that one answer may carry for one partition; a larger first batch comes all the same.";
             "max.poll.interval.ms" max_poll_interval: Duration = ms(300_000), "A member that does not poll for this long leaves its group.";
             "max.poll.records" max_poll_records: usize = 500, "Records that one `poll` hands out at most.";
@@ -116,8 +116,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_yet_says_so() {
-        let error = build(&[("isolation.level", "read_committed")]).unwrap_err();
-        assert!(error.to_string().contains("not supported yet"), "{error}");
+    fn isolation_levels_are_known_by_their_java_names() {
+        let level = |text| build(&[("isolation.level", text)]).map(|config| config.isolation_level);
+        assert_eq!(level("read_committed").unwrap(), IsolationLevel::ReadCommitted);
+        assert_eq!(level("read_uncommitted").unwrap(), IsolationLevel::ReadUncommitted);
+        let error = level("serializable").unwrap_err();
+        assert!(error.to_string().contains("`read_uncommitted` or `read_committed`"), "{error}");
     }
 }

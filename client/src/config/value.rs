@@ -66,14 +66,30 @@ impl Setting for OffsetReset {
 /// Which records of transactions a consumer sees.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum IsolationLevel {
-    /// Every record, of aborted transactions as well.
+    /// Those of transactions once they are committed, and those outside of transactions; in the order of their offsets,
+    /// so that a partition stands still before the first transaction that is open.
+    ReadCommitted,
+    /// Every record, of open and of aborted transactions as well.
     ReadUncommitted,
 }
 
+impl IsolationLevel {
+    pub(crate) fn to_wire(self) -> i8 {
+        match self {
+            Self::ReadCommitted => 1,
+            Self::ReadUncommitted => 0,
+        }
+    }
+}
+
 impl Setting for IsolationLevel {
-    const ALLOWED: &'static str = "`read_uncommitted` (`read_committed` is not supported yet)";
+    const ALLOWED: &'static str = "`read_uncommitted` or `read_committed`";
     fn parse(text: &str) -> Option<Self> {
-        (text == "read_uncommitted").then_some(Self::ReadUncommitted)
+        Some(match text {
+            "read_committed" => Self::ReadCommitted,
+            "read_uncommitted" => Self::ReadUncommitted,
+            _ => return None,
+        })
     }
 }
 

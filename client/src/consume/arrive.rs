@@ -1,15 +1,19 @@
 //! What brokers answer, and what it changes.
 
+use bytes::Bytes;
 use ottla_wire::Code;
+use ottla_wire::messages::fetch_response::AbortedTransaction;
 use tokio::time::Instant;
 
 use super::OffsetAndMetadata;
+use super::aborted::Aborted;
 use super::decode;
 use super::fetch::{self, Answer, FetchKind, Next, Plan};
 use super::position::{Leader, LookUps, OffsetQuery, Place, Position};
 use super::state::{State, Subject};
 use crate::TopicPartition;
 use crate::cluster::Metadata;
+use crate::config::IsolationLevel;
 use crate::error::{Error, Kind};
 
 /// What the answer to a fetch brought.
@@ -97,21 +101,31 @@ impl State {
                 assigned.arrive(position);
                 assigned.committed = Some((position, now));
             }
-            Ok(None) => match reset {
-                Some(timestamp) => {
+            Ok(None) => match (assigned.began, reset) {
+                // It was sent back to what is committed, which is nothing yet.
+                (Some(began), _) => {
+                    assigned.recovered();
+                    assigned.arrive(began);
+                }
+                (None, Some(timestamp)) => {
                     assigned.recovered();
                     assigned.asked = false;
                     assigned.place = Place::Asking(timestamp);
                 }
-                None => {
+                (None, None) => {
                     let context = format!(
                         "{partition}: nothing is committed, and `auto.offset.reset` is `none`; `seek` to go on"
                     );
                     self.fault(partition, Error::new(Kind::NoOffset, context), now);
                 }
             },
-            // edge 63: a transaction over it is still open.
-            Err(code) if code.retriable() => assigned.failed(now, &mut self.random),
+            Err(code) if code.retriable() => {
+                if code == Code::UnstableOffsetCommit {
+                    // edge 63
+                    tracing::info!(%partition, "waits for a transaction to end that holds its committed offset");
+                }
+                assigned.failed(now, &mut self.random);
+            }
             Err(code) => self.fault(partition, Error::broker(code, format!("committed offset of {partition}")), now),
         }
     }
@@ -192,7 +206,7 @@ impl State {
     pub(super) fn on_fetched(&mut self, kind: FetchKind, answers: Vec<Answer>, now: Instant) -> Arrived {
         let mut arrived = Arrived::default();
         for answer in answers {
-            let Answer { asked, code, records, leader } = answer;
+            let Answer { asked, code, records, aborted, leader } = answer;
             if let Some(leader) = leader {
                 arrived.leaders.push((asked.partition.clone(), leader));
             }
@@ -204,7 +218,7 @@ impl State {
             match code {
                 Code::None => {
                     assigned.is_drained = kind == FetchKind::Refill && records.is_empty();
-                    let bytes = self.on_records(&asked, records, now);
+                    let bytes = self.on_records(&asked, records, aborted, now);
                     arrived.bytes += bytes;
                     arrived.is_ready |= bytes > 0;
                 }
@@ -231,14 +245,24 @@ impl State {
     }
 
     /// Buffers the batches of one partition, and returns how many bytes that were.
-    fn on_records(&mut self, asked: &fetch::Asked, records: bytes::Bytes, now: Instant) -> usize {
+    fn on_records(
+        &mut self,
+        asked: &fetch::Asked,
+        records: Bytes,
+        aborted: Vec<AbortedTransaction>,
+        now: Instant,
+    ) -> usize {
         let Some(assigned) = self.positions.get_mut(&asked.partition) else { return 0 };
         let received = records.len();
         if received == 0 {
             assigned.recovered();
             return 0;
         }
-        let split = decode::split(&asked.partition, records, asked.offset);
+        let aborted = match self.limits.isolation {
+            IsolationLevel::ReadCommitted => Aborted::of(aborted),
+            IsolationLevel::ReadUncommitted => None,
+        };
+        let split = decode::split(&asked.partition, records, asked.offset, aborted);
         if split.items.is_empty() {
             // Batches of before the position alone: asking again at once would bring the same.
             assigned.failed(now, &mut self.random);

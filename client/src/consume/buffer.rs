@@ -61,7 +61,7 @@ impl Queue {
     /// Copies what is held into memory of its own: a partition that rests must not keep whole answers in memory.
     pub(super) fn unshare(&mut self) {
         for item in &mut self.items {
-            let Item::Raw(batch) = item else { continue };
+            let (Item::Raw(batch) | Item::Skipped(batch)) = item else { continue };
             if let Some(Ok(copy)) = batches(Bytes::copy_from_slice(batch.bytes())).next() {
                 *batch = copy;
             }

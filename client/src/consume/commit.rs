@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::OffsetAndMetadata;
 use super::position::{Position, Positions};
-use super::records::known_epoch;
 use crate::group::offsets::Offsets;
 
 /// A position that did not move is committed again after this long: brokers forget the offsets of a group without
@@ -22,7 +20,7 @@ pub(super) struct Commits {
     interval: Option<Duration>,
     next: Option<Instant>,
     in_flight: bool,
-    /// Records were handed out, and no later poll has begun.
+    /// Records were handed out, or positions that moved past others, and no later poll has begun.
     pub(super) outstanding: bool,
 }
 
@@ -83,9 +81,7 @@ pub(super) fn offsets(positions: &Positions, which: Which, now: Instant) -> Offs
         let Some(position) = position else { continue };
         let is_kept = |(committed, at): (Position, Instant)| committed == position && now.duration_since(at) < RENEWAL;
         if !assigned.committed.is_some_and(is_kept) {
-            let Position { offset, epoch } = position;
-            let leader_epoch = known_epoch(epoch);
-            offsets.insert(partition.clone(), OffsetAndMetadata { offset, leader_epoch, metadata: String::new() });
+            offsets.insert(partition.clone(), position.into());
         }
     }
     offsets

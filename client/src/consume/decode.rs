@@ -8,6 +8,7 @@ use bytes::Bytes;
 use ottla_wire::compression::Decompressor;
 use ottla_wire::records::{Batch, BatchError, Body, Cursor, TimestampType, batches};
 
+use super::aborted::Aborted;
 use super::position::Position;
 use super::records::Part;
 use crate::TopicPartition;
@@ -25,6 +26,8 @@ pub(super) enum Item {
     Open(Open),
     /// A batch as it was fetched.
     Raw(Batch),
+    /// A batch without anything to hand out: markers, or records of an aborted transaction.
+    Skipped(Batch),
 }
 
 /// A batch that was found sound, and how far it was handed out.
@@ -62,27 +65,37 @@ impl Item {
         match self {
             Self::Flaw(_) => 0,
             Self::Open(open) => open.bytes,
-            Self::Raw(batch) => batch.bytes().len(),
+            Self::Raw(batch) | Self::Skipped(batch) => batch.bytes().len(),
         }
     }
 }
 
-/// Splits the records of one partition's answer to a fetch from `from`.
-pub(super) fn split(partition: &TopicPartition, bytes: Bytes, from: i64) -> Split {
+/// Splits the records of one partition's answer to a fetch from `from`. The records of `aborted` transactions are not
+/// to be handed out.
+pub(super) fn split(partition: &TopicPartition, bytes: Bytes, from: i64, mut aborted: Option<Aborted>) -> Split {
     let mut split = Split { items: Vec::new(), next: from };
     let received = bytes.len();
     let mut rest = batches(bytes);
     let mut any = false;
     for batch in &mut rest {
         any = true;
-        match batch {
-            Ok(batch) => {
+        let sorted = batch.and_then(|batch| {
+            // One before the position may be the marker that ends a transaction.
+            let is_aborted = aborted.as_mut().map_or(Ok(false), |aborted| aborted.holds(&batch))?;
+            Ok((batch, is_aborted))
+        });
+        match sorted {
+            Ok((batch, is_aborted)) => {
                 // A batch before the position: what was asked for may lie in the middle of one, or be compacted away.
                 let Some(next) = batch.last_offset().checked_add(1).filter(|next| *next > split.next) else { continue };
                 split.next = next;
-                split.items.push(Item::Raw(batch));
+                let is_skipped = is_aborted || batch.header.control;
+                split.items.push(if is_skipped { Item::Skipped(batch) } else { Item::Raw(batch) });
             }
-            Err(error) => split.items.push(Item::Flaw(flaw(partition, split.next, error))),
+            Err(error) => {
+                split.items.push(Item::Flaw(flaw(partition, split.next, error)));
+                break;
+            }
         }
     }
     if !any && received > 0 {
@@ -105,7 +118,7 @@ pub(super) fn read(
     let opened = match item {
         Item::Flaw(error) => Err(error),
         Item::Open(open) => Ok(open),
-        Item::Raw(batch) if batch.header.control => match checked(&batch, check_crcs) {
+        Item::Skipped(batch) => match checked(&batch, check_crcs) {
             Ok(()) => return Read { part: None, position: after(&batch, position), rest: None, flaw: None },
             Err(error) => Err(flaw(partition, position.offset, error)),
         },
@@ -194,6 +207,7 @@ fn flaw(partition: &TopicPartition, offset: i64, error: BatchError) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use ottla_wire::messages::fetch_response::AbortedTransaction;
     use ottla_wire::records::HEADER_LEN;
 
     use super::*;
@@ -221,6 +235,31 @@ mod tests {
 
     fn raw(bytes: Bytes) -> Item {
         Item::Raw(testing::parse(bytes))
+    }
+
+    fn split(bytes: Bytes, from: i64) -> Split {
+        super::split(&orders(), bytes, from, None)
+    }
+
+    /// As in an answer that names these aborted transactions: producer, first offset.
+    fn split_aborted(bytes: Bytes, from: i64, named: &[(i64, i64)]) -> Split {
+        let named = named.iter().map(|(producer_id, first_offset)| AbortedTransaction {
+            producer_id: *producer_id,
+            first_offset: *first_offset,
+        });
+        super::split(&orders(), bytes, from, Aborted::of(named.collect()))
+    }
+
+    /// Offsets handed out, and where the position then stands.
+    fn read_all(split: Split, from: i64) -> (Vec<i64>, i64) {
+        let (mut seen, mut position) = (Vec::new(), from);
+        for item in split.items {
+            let read = read_from(item, position, 500);
+            assert!(read.rest.is_none() && read.flaw.is_none());
+            seen.extend(offsets(&read));
+            position = read.position.offset;
+        }
+        (seen, position)
     }
 
     #[test]
@@ -270,7 +309,8 @@ mod tests {
         let marker = testing::bytes_with(10, &[(None, Some(b"m"), &[])], |header| header.control = true);
         let empty = testing::bytes_with(11, &[], |header| header.last_offset_delta = 3);
         for (bytes, next) in [(marker, 11), (empty, 15)] {
-            let read = read_from(raw(bytes), 10, 500);
+            let item = split(bytes, 10).items.pop().unwrap();
+            let read = read_from(item, 10, 500);
             assert!(read.part.is_none() && read.rest.is_none() && read.flaw.is_none());
             assert_eq!(read.position.offset, next);
         }
@@ -300,7 +340,8 @@ mod tests {
                 testing::bytes_with(10, &[(None, Some(b"a"), &[])], |header| header.control = control).to_vec();
             let value = bytes.len() - 2;
             bytes[value] ^= 1;
-            let read = read_from(raw(bytes.into()), 10, 500);
+            let item = split(bytes.into(), 10).items.pop().unwrap();
+            let read = read_from(item, 10, 500);
             assert!(read.part.is_none());
             assert_eq!(read.position.offset, 10);
             let flaw = read.flaw.unwrap().to_string();
@@ -323,9 +364,52 @@ mod tests {
     #[test]
     fn an_answer_is_split_from_the_position_on() {
         let bytes = [testing::bytes(0, VALUES), testing::bytes(4, VALUES), testing::bytes(8, VALUES)].concat();
-        let split = split(&orders(), bytes.into(), 5);
+        let split = split(bytes.into(), 5);
         assert_eq!(split.items.len(), 2, "the first is over");
         assert_eq!(split.next, 12);
+    }
+
+    /// edges 30, 31: also at the end, where nothing comes after.
+    #[test]
+    fn records_of_aborted_transactions_and_markers_move_the_position_alone() {
+        let log = [
+            testing::of_transaction(7, 0, 2),
+            testing::of_transaction(8, 2, 2),
+            testing::abort(7, 4),
+            testing::commit(8, 5),
+            testing::of_transaction(7, 6, 2),
+            testing::abort(7, 8),
+        ];
+        let split = split_aborted(log.concat().into(), 0, &[(7, 0), (7, 6)]);
+        assert_eq!(read_all(split, 0), (vec![2, 3], 9));
+    }
+
+    #[test]
+    fn a_marker_before_the_position_ends_its_transaction() {
+        let log = [testing::of_transaction(7, 0, 1), testing::abort(7, 1), testing::of_transaction(7, 2, 2)];
+        assert_eq!(read_all(split_aborted(log.concat().into(), 3, &[(7, 0)]), 3), (vec![3], 4));
+    }
+
+    /// edge 35: what is not handed out is not believed either.
+    #[test]
+    fn an_aborted_batch_with_a_wrong_checksum_is_a_flaw() {
+        let mut bytes = testing::of_transaction(7, 0, 1).to_vec();
+        *bytes.last_mut().unwrap() ^= 1;
+        let item = split_aborted(bytes.into(), 0, &[(7, 0)]).items.pop().unwrap();
+        let read = read_from(item, 0, 500);
+        assert!(read.flaw.unwrap().to_string().starts_with("orders[3] at offset 0 cannot be read"));
+        assert_eq!(read.position.offset, 0);
+    }
+
+    #[test]
+    fn nothing_behind_a_marker_that_cannot_be_read_is_taken_in() {
+        let marker = testing::bytes_with(2, &[(Some(b""), None, &[])], |header| {
+            (header.control, header.transactional, header.producer_id) = (true, true, 7);
+        });
+        let log = [testing::of_transaction(8, 0, 2), marker, testing::of_transaction(7, 3, 1)];
+        let split = split_aborted(log.concat().into(), 0, &[(7, 0)]);
+        assert!(matches!(&split.items[..], [Item::Raw(_), Item::Flaw(_)]), "{:?}", split.items);
+        assert_eq!(split.next, 2);
     }
 
     /// edge 34
@@ -333,9 +417,9 @@ mod tests {
     fn a_batch_that_was_cut_short_is_fetched_again() {
         let whole = testing::bytes(0, VALUES);
         let bytes = [whole.clone(), whole.slice(..whole.len() - 1)].concat();
-        let cut = split(&orders(), bytes.into(), 0);
+        let cut = split(bytes.into(), 0);
         assert_eq!((cut.items.len(), cut.next), (1, 4));
-        let nothing_whole = split(&orders(), whole.slice(..20), 0);
+        let nothing_whole = split(whole.slice(..20), 0);
         assert!(matches!(&nothing_whole.items[..], [Item::Flaw(_)]));
         assert_eq!(nothing_whole.next, 0);
     }
@@ -346,7 +430,7 @@ mod tests {
         let mut old = testing::bytes(4, VALUES).to_vec();
         old[16] = 1;
         let bytes = [testing::bytes(0, VALUES), old.into()].concat();
-        let split = split(&orders(), bytes.into(), 0);
+        let split = split(bytes.into(), 0);
         assert_eq!(split.next, 4);
         let [Item::Raw(_), Item::Flaw(flaw)] = &split.items[..] else { panic!("{:?}", split.items) };
         assert!(flaw.to_string().contains("orders[3] at offset 4"), "{flaw}");
@@ -357,7 +441,7 @@ mod tests {
     fn offsets_at_the_end_of_the_numbers_do_not_panic() {
         for (base, delta) in [(i64::MAX, 0), (i64::MAX - 1, i32::MAX), (5, -9), (i64::MIN, 0)] {
             let bytes = testing::bytes_with(base, &[(None, None, &[])], |header| header.last_offset_delta = delta);
-            for item in split(&orders(), bytes.clone(), 0).items {
+            for item in split(bytes.clone(), 0).items {
                 read_from(item, 0, 500);
             }
             read_from(raw(bytes), 0, 500);

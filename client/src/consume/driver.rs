@@ -225,7 +225,8 @@ pub(super) async fn ask_offsets(
     queries: &[OffsetQuery],
 ) -> Result<Vec<Result<super::arrive::FoundOffset, Code>>, Error> {
     let timeout = core.config.client.request_timeout;
-    let request = list::request(queries, i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX));
+    let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+    let request = list::request(queries, core.config.isolation_level, timeout_ms);
     let is_replaced = |metadata: &Metadata| {
         queries.iter().any(|query| {
             let known = metadata.partition(&query.partition.topic, query.partition.partition);

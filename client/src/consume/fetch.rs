@@ -13,26 +13,28 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_wire::messages::fetch_request::{FetchPartition, FetchTopic};
+use ottla_wire::messages::fetch_response::AbortedTransaction;
 use ottla_wire::messages::{FetchRequest, FetchResponse};
 use ottla_wire::{Code, Request, Uuid};
 use tokio::time::Instant;
 
 use super::position::{Leader, Place, Positions};
 use crate::TopicPartition;
-use crate::config::ConsumerConfig;
+use crate::config::{ConsumerConfig, IsolationLevel};
 use crate::connection::Versions;
 use crate::error::Error;
 
 /// The last version that names topics; the later ones go by their ids.
 const LAST_BY_NAME: i16 = 12;
 
-/// The bounds of fetches.
+/// The bounds of fetches, and whose records they bring.
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
     max_wait: Duration,
     min_bytes: i32,
     max_bytes: usize,
     pub(super) partition_bytes: usize,
+    pub(super) isolation: IsolationLevel,
 }
 
 /// What the loop of one broker does next.
@@ -79,6 +81,8 @@ pub(super) struct Answer {
     pub(super) asked: Asked,
     pub(super) code: Code,
     pub(super) records: Bytes,
+    /// The aborted transactions among the records, if those are not to be seen.
+    pub(super) aborted: Vec<AbortedTransaction>,
     /// The leader, where the broker says that it is another (KIP-951).
     pub(super) leader: Option<Leader>,
 }
@@ -91,6 +95,7 @@ impl Limits {
             min_bytes: number(config.fetch_min_bytes),
             max_bytes: config.fetch_max_bytes as usize,
             partition_bytes: config.max_partition_fetch_bytes as usize,
+            isolation: config.isolation_level,
         }
     }
 }
@@ -186,6 +191,7 @@ impl Plan {
             max_wait_ms: i32::try_from(max_wait.as_millis()).unwrap_or(i32::MAX),
             min_bytes: limits.min_bytes,
             max_bytes: size(limits.max_bytes),
+            isolation_level: limits.isolation.to_wire(),
             topics,
             // No rack: a leader that knows it may send the consumer to a follower instead of records.
             ..FetchRequest::default()
@@ -215,13 +221,20 @@ impl Plan {
                     asked: asked.clone(),
                     code: answer.error_code,
                     records: answer.records.clone().unwrap_or_default(),
+                    aborted: answer.aborted_transactions.clone().unwrap_or_default(),
                     leader: (leader.broker >= 0 && leader.epoch >= 0).then_some(leader),
                 });
             }
         }
         // What was left out is answered by the error of the whole, or by none that is of use.
         let code = if broken.is_none() { Code::UnknownServerError } else { broken };
-        let left_out = |asked: &Asked| Answer { asked: asked.clone(), code, records: Bytes::new(), leader: None };
+        let left_out = |asked: &Asked| Answer {
+            asked: asked.clone(),
+            code,
+            records: Bytes::new(),
+            aborted: Vec::new(),
+            leader: None,
+        };
         answers.extend(index.into_values().map(left_out));
         answers
     }
@@ -273,6 +286,31 @@ mod tests {
             assert_eq!(&*request.rack_id, "", "no follower is read from");
             encode_request(&request, version, 1, None).unwrap();
         }
+    }
+
+    #[test]
+    fn the_isolation_level_goes_with_every_fetch() {
+        for (text, wire) in [("read_uncommitted", 0), ("read_committed", 1)] {
+            let mut config = ConsumerConfig::default();
+            config.set("isolation.level", text).unwrap();
+            let (request, _) = plan(&[("a", 1, &[0])]).request(&Limits::of(&config), &versions(18)).unwrap();
+            assert_eq!(request.isolation_level, wire);
+        }
+    }
+
+    #[test]
+    fn aborted_transactions_are_passed_on_with_the_records() {
+        let named = vec![AbortedTransaction { producer_id: 7, first_offset: 3 }];
+        let data = PartitionData { aborted_transactions: Some(named.clone()), ..answer(0, Code::None) };
+        let none = PartitionData { aborted_transactions: None, ..answer(1, Code::None) };
+        let topic = FetchableTopicResponse {
+            topic_id: Uuid([1; 16]),
+            partitions: vec![data, none],
+            ..FetchableTopicResponse::default()
+        };
+        let response = FetchResponse { responses: vec![topic], ..FetchResponse::default() };
+        let answers = plan(&[("a", 1, &[0, 1])]).read(&response, 16);
+        assert_eq!(answers.into_iter().map(|answer| answer.aborted).collect::<Vec<_>>(), [named, vec![]]);
     }
 
     #[test]

@@ -8,12 +8,13 @@ use ottla_wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use super::arrive::FoundOffset;
 use super::position::OffsetQuery;
+use crate::config::IsolationLevel;
 
 /// As a consumer asks; a follower would give its id.
 const CONSUMER: i32 = -1;
 
-/// Asks one broker for the offsets of partitions that it leads.
-pub(super) fn request(queries: &[OffsetQuery], timeout_ms: i32) -> ListOffsetsRequest {
+/// Asks one broker for the offsets of partitions that it leads, as seen at that isolation level.
+pub(super) fn request(queries: &[OffsetQuery], isolation: IsolationLevel, timeout_ms: i32) -> ListOffsetsRequest {
     let mut topics: Vec<ListOffsetsTopic> = Vec::new();
     for query in queries {
         let partition = ListOffsetsPartition {
@@ -28,7 +29,7 @@ pub(super) fn request(queries: &[OffsetQuery], timeout_ms: i32) -> ListOffsetsRe
             }
         }
     }
-    ListOffsetsRequest { replica_id: CONSUMER, topics, timeout_ms, ..ListOffsetsRequest::default() }
+    ListOffsetsRequest { replica_id: CONSUMER, isolation_level: isolation.to_wire(), topics, timeout_ms }
 }
 
 /// What the answer says to each of `queries`; what it leaves out may be asked again.
@@ -68,8 +69,8 @@ mod tests {
 
     #[test]
     fn asks_as_a_consumer_for_all_partitions_of_a_topic_together() {
-        let request = request(&queries(), 30_000);
-        assert_eq!(request.replica_id, -1);
+        let request = request(&queries(), IsolationLevel::ReadCommitted, 30_000);
+        assert_eq!((request.replica_id, request.isolation_level), (-1, 1));
         let topics: Vec<_> = request.topics.iter().map(|topic| (&*topic.name, topic.partitions.len())).collect();
         assert_eq!(topics, [("a", 2), ("b", 1)]);
         assert_eq!(request.topics[0].partitions[1].current_leader_epoch, 4);

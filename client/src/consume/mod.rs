@@ -20,6 +20,7 @@ use ottla_wire::compression::Decompressor;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
+mod aborted;
 mod arrive;
 mod buffer;
 mod call;
@@ -56,6 +57,7 @@ use crate::cluster::Cluster;
 use crate::config::{ConsumerBuilder, ConsumerConfig};
 use crate::error::{Error, Kind};
 use crate::group::Identity;
+use crate::group::metadata::GroupMetadata;
 use crate::group::offsets::Offsets;
 use state::{Farewell, State};
 
@@ -191,7 +193,24 @@ impl Consumer {
         state.group.as_ref().map_or_else(Vec::new, |group| group.topics().iter().cloned().collect())
     }
 
+    /// As whom the records were read that the last poll handed out: for a transaction that commits their offsets.
+    ///
+    /// What the group does between a poll and this call changes nothing about it: a member joins a rebalance only once
+    /// its next poll has begun, and one that was taken out of its group meanwhile is still named as it was, so that the
+    /// coordinator refuses the offsets. It is therefore to be asked for after the poll whose records the transaction
+    /// holds, and before the next one. Before the group is joined, and where partitions are
+    /// [assigned](Self::assign), the generation is -1 and the member's id empty: such offsets are not guarded.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] without `group.id`, [`Kind::Closed`] after [`close`](Self::close).
+    pub fn group_metadata(&self) -> Result<GroupMetadata, Error> {
+        self.core.state.lock().group_metadata()
+    }
+
     /// Waits until there are records, at most `timeout`, and hands out up to `max.poll.records` of them.
+    ///
+    /// Comes back without a record before `timeout` where positions moved past what is never handed out, such as
+    /// transaction markers: [`Records::next_offsets`] tells, and it can be committed.
     ///
     /// A poll says that what earlier polls handed out is done with: that is what automatic commits commit, and what
     /// a rebalance of the group waits for. Dropping the future loses no record. Several tasks may poll one consumer, and
@@ -284,7 +303,7 @@ impl Core {
             ready.as_mut().enable();
             let records = self.take(max, self.cluster.runtime().now())?;
             // Also after `close`: nobody else will be handed these.
-            if !records.is_empty() {
+            if !records.tells_nothing() {
                 return Ok(records);
             }
             self.state.lock().check_open()?;

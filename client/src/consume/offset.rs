@@ -1,5 +1,8 @@
 //! Offsets with what belongs to them.
 
+use super::known_epoch;
+use super::position::Position;
+
 /// An offset to commit, or as it was committed: that of the next record to read.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct OffsetAndMetadata {
@@ -14,6 +17,12 @@ pub struct OffsetAndMetadata {
 impl From<i64> for OffsetAndMetadata {
     fn from(offset: i64) -> Self {
         Self { offset, leader_epoch: None, metadata: String::new() }
+    }
+}
+
+impl From<Position> for OffsetAndMetadata {
+    fn from(position: Position) -> Self {
+        Self { offset: position.offset, leader_epoch: known_epoch(position.epoch), metadata: String::new() }
     }
 }
 

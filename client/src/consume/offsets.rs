@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 
+use parking_lot::MutexGuard;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::arrive::FoundOffset;
 use super::commit::{self, Which};
 use super::position::{EARLIEST, LATEST, OffsetQuery, Place, Position};
-use super::state::Subject;
+use super::state::{State, Subject};
 use super::{Consumer, Core, OffsetAndMetadata, OffsetAndTimestamp, call, committer, driver, known_epoch};
 use crate::TopicPartition;
 use crate::connection::Backoff;
@@ -46,6 +47,40 @@ impl Consumer {
         self.go_to(partitions, "seek_to_end", Place::Asking(LATEST))
     }
 
+    /// Goes on at what the group has committed, in every partition that is assigned: after a transaction was aborted
+    /// that held what was made of the records since.
+    ///
+    /// Looked up in the background, as where to start is: an offset that another transaction may still change is
+    /// waited for. A partition of which nothing is committed goes on where this consumer began to read it, or last
+    /// [sought](Self::seek) to: nothing is skipped, whatever `auto.offset.reset` says.
+    ///
+    /// ```no_run
+    /// # async fn example(consumer: ottla::Consumer) -> Result<(), ottla::Error> {
+    /// # async fn transaction(records: &ottla::Records) -> Result<(), ottla::Error> { Ok(()) }
+    /// let records = consumer.poll(std::time::Duration::from_secs(1)).await?;
+    /// if let Err(aborted) = transaction(&records).await {
+    ///     eprintln!("once again: {aborted}");
+    ///     consumer.seek_to_committed().await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Kind::Config`] without `group.id`.
+    pub async fn seek_to_committed(&self) -> Result<(), Error> {
+        if self.core.config.group_id().is_none() {
+            return Err(Error::new(Kind::Config, "seek_to_committed: the setting `group.id` is missing"));
+        }
+        let mut state = self.core.state.lock();
+        state.check_open()?;
+        let assignment: Vec<_> = state.positions.partitions.keys().cloned().collect();
+        for partition in &assignment {
+            state.go_to(partition, Place::Committed);
+        }
+        self.sent_elsewhere(state);
+        Ok(())
+    }
+
     fn go_to<'a>(
         &self,
         partitions: impl IntoIterator<Item = &'a TopicPartition>,
@@ -55,16 +90,20 @@ impl Consumer {
         let mut state = self.core.state.lock();
         state.check_open()?;
         for partition in partitions {
-            if !state.positions.start_over(partition, place) {
+            if !state.go_to(partition, place) {
                 return Err(unassigned(what, partition));
             }
-            state.faults.remove(&Subject::Partition(partition.clone()));
         }
+        self.sent_elsewhere(state);
+        Ok(())
+    }
+
+    /// Positions were changed: what follows from that is to be done.
+    fn sent_elsewhere(&self, state: MutexGuard<'_, State>) {
         state.wake_fetchers();
         drop(state);
         self.core.work.notify_one();
         self.core.moved.notify_waiters();
-        Ok(())
     }
 
     /// Hands out no records of these partitions until [`resume`](Self::resume). What is fetched of them is kept.
@@ -160,7 +199,8 @@ impl Consumer {
             .await
     }
 
-    /// What the group has committed for these partitions; `None` where nothing is.
+    /// What the group has committed for these partitions; `None` where nothing is. What an open transaction may still
+    /// change is waited for (KIP-447).
     ///
     /// # Errors
     /// [`Kind::Config`] without `group.id`, [`Kind::Timeout`] after `default.api.timeout.ms`, or what the coordinator
@@ -304,6 +344,7 @@ async fn committed(
     let Some(group) = core.config.group_id() else {
         return Err(Error::new(Kind::Config, "committed offsets: the setting `group.id` is missing"));
     };
+    let deadline = core.deadline();
     let mut backoff = core.backoff();
     loop {
         let answer = driver::fetch_committed(core, group, partitions.iter().cloned().collect()).await;
@@ -314,6 +355,10 @@ async fn committed(
         };
         tracing::debug!(%error, "committed offsets not found");
         let wait = core.cluster.runtime().random(|random| backoff.next(random));
+        if after(core.cluster.runtime().now(), wait) >= deadline {
+            let limit = core.config.default_api_timeout.as_millis();
+            return Err(Error::caused_by(Kind::Timeout, format!("timed out after {limit} ms"), error));
+        }
         tokio::time::sleep(wait).await;
     }
 }

@@ -67,6 +67,8 @@ pub(super) struct Assigned {
     pub(super) queue: Queue,
     /// The position that earlier polls led to: what may be committed without being asked to.
     pub(super) released: Option<Position>,
+    /// Where reading began: by the group's offset, the reset policy or a seek.
+    pub(super) began: Option<Position>,
     /// The position last committed, and when.
     pub(super) committed: Option<(Position, Instant)>,
     pub(super) is_paused: bool,
@@ -154,6 +156,7 @@ impl Positions {
             fetch_offset: 0,
             queue: Queue::default(),
             released: None,
+            began: None,
             committed: None,
             is_paused: false,
             is_frozen: false,
@@ -179,8 +182,11 @@ impl Positions {
         assigned.queue.clear();
         assigned.place = place;
         assigned.released = None;
-        if let Place::At(position) = place {
-            assigned.arrive(position);
+        match place {
+            Place::At(position) => assigned.arrive(position),
+            // It may be that nothing is committed: then it goes on where it began.
+            Place::Committed => {}
+            Place::Asking(_) | Place::Nowhere => assigned.began = None,
         }
         true
     }
@@ -326,6 +332,7 @@ impl Assigned {
         self.asked = false;
         self.fetch_offset = position.offset;
         self.released = Some(position);
+        self.began = Some(position);
     }
 
     /// The position, if it is known.

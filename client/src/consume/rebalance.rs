@@ -87,6 +87,9 @@ impl State {
         match change {
             Some(Change::Assigned(partitions)) => {
                 self.give_up();
+                if let Some(group) = &self.group {
+                    self.assigned_as = group.identity().clone();
+                }
                 for partition in partitions {
                     self.positions.add(partition, Place::Committed);
                 }
@@ -102,8 +105,6 @@ impl State {
             && !self.commits.outstanding
             && group.release()
         {
-            // What the last poll skipped over, without a record to hand out, is done with as well.
-            self.positions.release();
             self.positions.freeze();
         }
     }

@@ -1,5 +1,6 @@
 //! What a poll hands out: records as slices of the fetched bytes.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::sync::Arc;
@@ -8,6 +9,8 @@ use bytes::Bytes;
 use ottla_wire::records::{Body, Cursor, RecordRef};
 pub use ottla_wire::records::{HeaderRefs, TimestampType};
 
+use super::OffsetAndMetadata;
+use super::position::Position;
 use crate::TopicPartition;
 
 /// The records of one [`poll`](crate::Consumer::poll), in order within each partition.
@@ -27,6 +30,8 @@ use crate::TopicPartition;
 pub struct Records {
     parts: Vec<Part>,
     len: usize,
+    /// Where each partition stands now that moved, once for each run of its batches: the last one counts.
+    moved: Vec<(TopicPartition, Position)>,
 }
 
 /// A run of records of one batch. All of them were checked.
@@ -46,12 +51,25 @@ impl Records {
         self.parts.push(part);
     }
 
+    /// The position of a partition moved, past records or past what is not handed out.
+    pub(super) fn moved(&mut self, partition: &TopicPartition, to: Position) {
+        match self.moved.last_mut().filter(|(last, _)| last == partition) {
+            Some((_, position)) => *position = to,
+            None => self.moved.push((partition.clone(), to)),
+        }
+    }
+
+    /// Whether the poll had nothing to tell: no record, and no position that moved.
+    pub(super) fn tells_nothing(&self) -> bool {
+        self.is_empty() && self.moved.is_empty()
+    }
+
     /// How many records there are.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none: nothing came before the poll's timeout.
+    /// Whether there are none: nothing came before the poll's timeout, or nothing that is handed out.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -66,6 +84,16 @@ impl Records {
         let is_first =
             |index: &usize| !self.parts[..*index].iter().any(|part| part.partition == self.parts[*index].partition);
         (0..self.parts.len()).filter(is_first).map(|index| &self.parts[index].partition)
+    }
+
+    /// What to commit once these records are done with: the offset of the next record of each partition, and the leader
+    /// epoch of what came before it.
+    ///
+    /// A partition is here if this poll moved its position, even where it handed out none of its records: transaction
+    /// markers, records of aborted transactions and gaps are moved past as well, so that an offset may be larger than
+    /// that of the last record by more than one.
+    pub fn next_offsets(&self) -> BTreeMap<TopicPartition, OffsetAndMetadata> {
+        self.moved.iter().map(|(partition, position)| (partition.clone(), (*position).into())).collect()
     }
 
     /// The records of one partition.
@@ -315,6 +343,22 @@ mod tests {
         assert_eq!(partitions, [TopicPartition::new("t", 0), TopicPartition::new("t", 1)]);
         let offsets: Vec<_> = records.of(&partitions[0]).map(|record| record.offset()).collect();
         assert_eq!(offsets, [10, 11, 12, 13]);
+    }
+
+    #[test]
+    fn the_next_offset_of_a_partition_is_that_after_the_last_of_its_batches() {
+        let mut records = Records::default();
+        assert!(records.tells_nothing());
+        for (partition, offset, epoch) in [(0, 12, 4), (0, 14, 5), (1, 72, -1), (0, 15, 6)] {
+            records.moved(&TopicPartition::new("t", partition), Position { offset, epoch });
+        }
+        let next: Vec<_> = records.next_offsets().into_iter().collect();
+        let expected = [(0, 15, Some(6)), (1, 72, None)].map(|(partition, offset, leader_epoch)| {
+            let next = OffsetAndMetadata { offset, leader_epoch, metadata: String::new() };
+            (TopicPartition::new("t", partition), next)
+        });
+        assert_eq!(next, expected);
+        assert!(records.is_empty() && !records.tells_nothing());
     }
 
     /// edges 38, 39: order and repetitions of headers, null apart from empty, names that are no UTF-8.

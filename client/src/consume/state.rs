@@ -23,6 +23,7 @@ use crate::connection::Backoff;
 use crate::error::{Error, Kind};
 use crate::group::Identity;
 use crate::group::classic::{Classic, Settings};
+use crate::group::metadata::GroupMetadata;
 use crate::group::offsets::Offsets;
 
 /// How the partitions were chosen.
@@ -48,6 +49,10 @@ pub(crate) struct State {
     pub(super) turns: Turns,
     pub(super) commits: Commits,
     pub(super) group: Option<Classic>,
+    /// As whom the group's partitions were assigned last.
+    pub(super) assigned_as: Identity,
+    /// As whom the records were handed out that are not released yet, whatever became of the membership since.
+    handed_out_as: Option<Identity>,
     mode: Mode,
     pub(super) faults: BTreeMap<Subject, Error>,
     pub(super) random: fastrand::Rng,
@@ -94,6 +99,8 @@ impl State {
             turns: Turns::default(),
             commits: Commits::new(interval, now),
             group: config.group_id().map(|group| Classic::new(Settings::of(config, group), now)),
+            assigned_as: Identity::NOBODY,
+            handed_out_as: None,
             mode: Mode::Nothing,
             faults: BTreeMap::new(),
             random,
@@ -262,7 +269,8 @@ impl State {
     pub(super) fn settle(&mut self, taken: (TopicPartition, u64), read: Read, is_full: bool, now: Instant) -> Settled {
         let (partition, stamp) = taken;
         let Some(assigned) = self.positions.current(&partition, stamp) else { return Settled::default() };
-        let mut settled = Settled { part: read.part, fault: read.flaw, has_room: None };
+        let moved = (assigned.position() != Some(read.position)).then_some(read.position);
+        let mut settled = Settled { part: read.part, moved, fault: read.flaw, has_room: None };
         if let Some(rest) = read.rest {
             assigned.queue.unpop(rest);
         }
@@ -270,10 +278,15 @@ impl State {
             assigned.is_full = false;
             settled.has_room = assigned.leader.and_then(|leader| self.fetchers.get(&leader.broker)).cloned();
         }
-        if assigned.position() != Some(read.position) {
-            self.positions.advance(&partition, read.position);
+        if let Some(position) = moved {
+            self.positions.advance(&partition, position);
         }
-        self.commits.outstanding |= settled.part.is_some();
+        if moved.is_some() || settled.part.is_some() {
+            self.commits.outstanding = true;
+            if self.handed_out_as.is_none() {
+                self.handed_out_as = Some(self.reader());
+            }
+        }
         if settled.fault.is_some() {
             self.positions.refetch(&partition, now, &mut self.random);
         }
@@ -282,6 +295,12 @@ impl State {
             self.turns.rotate();
         }
         settled
+    }
+
+    /// Goes on elsewhere; what was wrong with the partition is of no interest any more. False if it is not assigned.
+    pub(super) fn go_to(&mut self, partition: &TopicPartition, place: Place) -> bool {
+        self.faults.remove(&Subject::Partition(partition.clone()));
+        self.positions.start_over(partition, place)
     }
 
     /// The positions to commit, and as whom; none if there is nothing, or nobody to do so.
@@ -300,6 +319,29 @@ impl State {
             (Some(group), Mode::Subscribed) => group.committer(),
             (Some(_), _) => Ok(Identity::NOBODY),
         }
+    }
+
+    /// As whom what was handed out last is to be committed by others than this consumer (KIP-447).
+    ///
+    /// A member that was given up by its group may have joined again already, on its own: to commit under the new
+    /// generation what the old one read would undo the work of those who read on meanwhile.
+    pub(super) fn group_metadata(&self) -> Result<GroupMetadata, Error> {
+        self.check_open()?;
+        let Some(group) = &self.group else {
+            return Err(Error::new(Kind::Config, "group metadata: the setting `group.id` is missing"));
+        };
+        let identity = self.handed_out_as.clone().unwrap_or_else(|| self.reader());
+        Ok(GroupMetadata {
+            group_id: group.settings.group.clone(),
+            generation_id: identity.generation,
+            member_id: identity.member_id,
+            group_instance_id: group.settings.instance_id.clone(),
+        })
+    }
+
+    /// As whom records are read now.
+    fn reader(&self) -> Identity {
+        if self.mode == Mode::Assigned { Identity::NOBODY } else { self.assigned_as.clone() }
     }
 
     /// The place of a partition that nothing is known of yet.
@@ -323,6 +365,7 @@ impl State {
     pub(super) fn release(&mut self) {
         self.positions.release();
         self.commits.outstanding = false;
+        self.handed_out_as = None;
     }
 
     /// Lets every loop that fetches look again.
@@ -345,6 +388,8 @@ impl State {
 #[derive(Debug, Default)]
 pub(super) struct Settled {
     pub(super) part: Option<Part>,
+    /// Where the position stands now, if that is elsewhere.
+    pub(super) moved: Option<Position>,
     pub(super) fault: Option<Error>,
     /// The loop that waited for room.
     pub(super) has_room: Option<Arc<Notify>>,

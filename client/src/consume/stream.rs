@@ -55,7 +55,7 @@ impl RecordStream {
             Err(error) => return Some(Err(error)),
         };
         match self.core.take(1, self.core.cluster.runtime().now()) {
-            Ok(records) if records.is_empty() => {
+            Ok(records) if records.tells_nothing() => {
                 let core = self.core.clone();
                 self.waiting = Some(Box::pin(async move {
                     let _polling = polling;

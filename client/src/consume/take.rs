@@ -11,7 +11,7 @@ use super::state::{Settled, Subject};
 use crate::error::Error;
 
 impl Core {
-    /// Up to `max` records of what is there; none if nothing is.
+    /// Up to `max` records of what is there, and the positions that moved; neither if nothing is.
     ///
     /// # Errors
     /// What polls have to be told, each thing once. Records are not lost by it: they come with the next poll.
@@ -30,18 +30,21 @@ impl Core {
             // Not under the state's lock: this is most of a consumer's work.
             let read = decode::read(&taken.partition, taken.item, taken.position, left, check_crcs, &mut decompressor);
             let is_full = read.part.as_ref().is_some_and(|part| part.count == left);
-            let Settled { part, fault, has_room } = self.state.lock().settle(key, read, is_full, now);
+            let Settled { part, moved, fault, has_room } = self.state.lock().settle(key, read, is_full, now);
             if let Some(part) = part {
                 records.push(part);
+            }
+            if let Some(position) = moved {
+                records.moved(&taken.partition, position);
             }
             if let Some(waits) = has_room {
                 waits.notify_one();
             }
             let Some(fault) = fault else { continue };
-            if records.is_empty() {
+            if records.tells_nothing() {
                 return Err(fault);
             }
-            // What was read before it is handed out first.
+            // What was read before it is handed out first, so that it can be committed.
             self.state.lock().faults.insert(Subject::Partition(taken.partition), fault);
             break;
         }

@@ -24,6 +24,32 @@ pub(crate) fn bytes(base_offset: i64, values: &[&[u8]]) -> Bytes {
     bytes_with(base_offset, &records, |_| {})
 }
 
+/// Values of one transaction of a producer, from `base_offset` on.
+pub(crate) fn of_transaction(producer_id: i64, base_offset: i64, count: usize) -> Bytes {
+    let records: Vec<TestRecord<'_>> = vec![(None, Some(b"x"), &[]); count];
+    bytes_with(base_offset, &records, |header| {
+        (header.transactional, header.producer_id, header.producer_epoch) = (true, producer_id, 0);
+    })
+}
+
+/// A producer's ABORT marker.
+pub(crate) fn abort(producer_id: i64, offset: i64) -> Bytes {
+    marker(producer_id, offset, 0)
+}
+
+/// A producer's COMMIT marker.
+pub(crate) fn commit(producer_id: i64, offset: i64) -> Bytes {
+    marker(producer_id, offset, 1)
+}
+
+fn marker(producer_id: i64, offset: i64, control_type: u8) -> Bytes {
+    let key = [0, 0, 0, control_type];
+    bytes_with(offset, &[(Some(&key), Some(&[0; 6]), &[])], |header| {
+        (header.control, header.transactional) = (true, true);
+        (header.producer_id, header.producer_epoch) = (producer_id, 0);
+    })
+}
+
 /// A batch of values.
 pub(crate) fn batch(base_offset: i64, values: &[&[u8]]) -> Batch {
     parse(bytes(base_offset, values))

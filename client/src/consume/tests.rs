@@ -6,19 +6,25 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_wire::compression::Decompressor;
-use ottla_wire::{Code, Uuid};
+use ottla_wire::messages::consumer_protocol_assignment::TopicPartition as AssignedTopic;
+use ottla_wire::messages::fetch_response::AbortedTransaction;
+use ottla_wire::messages::{ConsumerProtocolAssignment, JoinGroupResponse, SyncGroupResponse};
+use ottla_wire::{Code, Uuid, encode_data};
 use tokio::time::Instant;
 
 use super::arrive::FoundOffset;
 use super::commit::{self, Which};
 use super::fetch::{Answer, FetchKind, Next, Plan};
 use super::position::{EARLIEST, LATEST, Leader, LookUps, Place, Position};
+use super::rebalance::GroupWork;
 use super::state::{State, Subject};
 use super::{OffsetAndMetadata, Records, decode, testing};
 use crate::TopicPartition;
 use crate::cluster::{Metadata, Partition, Topic};
 use crate::config::ConsumerConfig;
 use crate::error::{Error, Kind};
+use crate::group::Identity;
+use crate::group::classic::Step;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -97,9 +103,26 @@ impl Fixture {
     }
 
     fn answer(&mut self, plan: &Plan, answers: &[(i32, Code, Bytes)]) -> super::arrive::Arrived {
+        self.answer_naming(plan, answers, &[])
+    }
+
+    /// An answer that names aborted transactions in each partition: producer, first offset.
+    fn answer_naming(
+        &mut self,
+        plan: &Plan,
+        answers: &[(i32, Code, Bytes)],
+        named: &[(i64, i64)],
+    ) -> super::arrive::Arrived {
+        let aborted: Vec<_> = named
+            .iter()
+            .map(|(producer_id, first_offset)| AbortedTransaction {
+                producer_id: *producer_id,
+                first_offset: *first_offset,
+            })
+            .collect();
         let answers = answers.iter().map(|(number, code, records)| {
             let asked = plan.asked.iter().find(|asked| asked.partition.partition == *number).unwrap().clone();
-            Answer { asked, code: *code, records: records.clone(), leader: None }
+            Answer { asked, code: *code, records: records.clone(), aborted: aborted.clone(), leader: None }
         });
         let answers = answers.collect();
         let arrived = self.state.on_fetched(plan.kind, answers, self.now);
@@ -121,6 +144,35 @@ impl Fixture {
         }
         self.state.poll_ended(self.now);
         records.iter().map(|record| (record.partition(), record.offset())).collect()
+    }
+
+    /// Joins the group, and is assigned `orders[0]` in that generation.
+    fn joins(&mut self, generation_id: i32) {
+        let metadata = metadata(1, &[(1, 5)]);
+        let Some(GroupWork::Send(Step::Join(_, attempt))) = self.state.group_work(self.now, &metadata) else {
+            panic!("it does not join")
+        };
+        let joined = JoinGroupResponse {
+            generation_id,
+            protocol_name: Some("range".into()),
+            leader: "another".into(),
+            member_id: "me".into(),
+            ..JoinGroupResponse::default()
+        };
+        let Some(Step::Sync(_, attempt)) = self.state.on_joined(attempt, Ok(joined), self.now) else { panic!() };
+        let assigned_partitions = vec![AssignedTopic { topic: "orders".into(), partitions: vec![0] }];
+        let assignment = ConsumerProtocolAssignment { assigned_partitions, user_data: None };
+        let assignment = encode_data(&assignment, 3).unwrap();
+        self.state.on_synced(attempt, Ok(SyncGroupResponse { assignment, ..SyncGroupResponse::default() }), self.now);
+        self.state.on_metadata(&metadata);
+        self.state.positions.start_over(&orders(0), Place::At(Position { offset: 0, epoch: -1 }));
+    }
+
+    /// Group, generation and member of what was handed out.
+    fn reads_as(&self) -> (i32, String) {
+        let metadata = self.state.group_metadata().unwrap();
+        assert_eq!(metadata.group_id(), "g");
+        (metadata.generation_id(), metadata.member_id().to_owned())
     }
 
     fn position(&self, number: i32) -> Option<i64> {
@@ -463,4 +515,129 @@ fn a_flaw_comes_after_the_records_before_it_and_is_tried_again_behind_them() {
     assert_eq!(fixture.position(0), Some(3));
     fixture.now += SECOND;
     assert_eq!(asked(fixture.plan(1)), [(0, 3)]);
+}
+
+/// edges 30, 31
+#[test]
+fn an_aborted_transaction_over_several_fetches_is_seen_only_by_those_who_want_to() {
+    let first = [testing::of_transaction(7, 0, 2), testing::of_transaction(8, 2, 1)].concat();
+    let second = [testing::of_transaction(7, 3, 2), testing::abort(7, 5), testing::of_transaction(7, 6, 1)].concat();
+    let expected: [(&str, &[i64]); 2] = [("read_committed", &[2, 6]), ("read_uncommitted", &[0, 1, 2, 3, 4, 6])];
+    for (level, expected) in expected {
+        let mut fixture = Fixture::reading(&[("isolation.level", level)], &[(1, 5)]);
+        let mut read = Vec::new();
+        for bytes in [&first, &second] {
+            let plan = fixture.plan(1).unwrap();
+            fixture.answer_naming(&plan, &[(0, Code::None, bytes.clone().into())], &[(7, 0)]);
+            read.extend(fixture.poll(10).into_iter().map(|(_, offset)| offset));
+        }
+        assert_eq!(read, expected, "{level}");
+        assert_eq!(fixture.position(0), Some(7));
+    }
+}
+
+/// What rests is copied, so that whole answers need not be kept.
+#[test]
+fn a_paused_partition_still_skips_what_was_aborted() {
+    let mut fixture = Fixture::reading(&[("isolation.level", "read_committed")], &[(1, 5)]);
+    let plan = fixture.plan(1).unwrap();
+    fixture.state.positions.get_mut(&orders(0)).unwrap().is_paused = true;
+    let log = [testing::of_transaction(7, 0, 2), testing::abort(7, 2), values(3, 1)].concat();
+    fixture.answer_naming(&plan, &[(0, Code::None, log.into())], &[(7, 0)]);
+    assert_eq!(fixture.poll(10), []);
+    fixture.state.positions.get_mut(&orders(0)).unwrap().is_paused = false;
+    assert_eq!(fixture.poll(10), [(0, 3)]);
+}
+
+#[test]
+fn a_group_is_named_as_its_last_assignment_and_without_one_by_its_id_alone() {
+    let mut fixture = Fixture::new(&[("group.id", "g"), ("group.instance.id", "i")]);
+    assert_eq!(fixture.reads_as(), (-1, String::new()));
+    fixture.state.subscribe(["orders".into()].into(), fixture.now).unwrap();
+    fixture.joins(3);
+    assert_eq!(fixture.reads_as(), (3, "me".to_owned()));
+    assert_eq!(fixture.state.group_metadata().unwrap().group_instance_id(), Some("i"));
+    let error = Fixture::new(&[]).state.group_metadata().unwrap_err();
+    assert_eq!(error.kind(), Kind::Config);
+}
+
+/// Its group went on without it, and it is back by itself: others may have read on from what it had committed.
+#[test]
+fn a_member_that_was_lost_and_is_back_is_still_named_as_it_was_for_what_it_was_handed_out_before() {
+    let mut fixture = Fixture::new(&[("group.id", "g")]);
+    fixture.state.subscribe(["orders".into()].into(), fixture.now).unwrap();
+    fixture.joins(3);
+    let plan = fixture.plan(1).unwrap();
+    fixture.answer(&plan, &[(0, Code::None, values(0, 2))]);
+    assert_eq!(fixture.poll(10).len(), 2);
+
+    let sender = Identity { generation: 3, member_id: "me".into() };
+    fixture.state.on_heartbeat(&sender, Ok(Code::IllegalGeneration), fixture.now);
+    assert_eq!(fixture.reads_as(), (3, "me".to_owned()), "lost");
+    fixture.joins(5);
+    assert_eq!(fixture.reads_as(), (3, "me".to_owned()), "back");
+    fixture.poll(10);
+    assert_eq!(fixture.reads_as(), (5, "me".to_owned()), "and has polled again");
+}
+
+#[test]
+fn partitions_chosen_by_hand_are_read_as_nobody() {
+    let mut fixture = Fixture::new(&[("group.id", "g")]);
+    fixture.state.subscribe(["orders".into()].into(), fixture.now).unwrap();
+    fixture.joins(3);
+    fixture.state.unsubscribe(fixture.now).unwrap();
+    fixture.state.assign([orders(0)].into(), fixture.now).unwrap();
+    assert_eq!(fixture.reads_as(), (-1, String::new()));
+}
+
+/// A rebalance waits for the offsets past a marker to be committed, as it does for those of records.
+#[test]
+fn a_position_that_moved_past_a_marker_alone_is_handed_out_as_well() {
+    let mut fixture = Fixture::reading(&[("group.id", "g")], &[(1, 5)]);
+    let plan = fixture.plan(1).unwrap();
+    fixture.answer(&plan, &[(0, Code::None, testing::commit(7, 0))]);
+    assert_eq!(fixture.poll(10), []);
+    assert!(fixture.state.commits.outstanding);
+    assert_eq!(fixture.position(0), Some(1));
+}
+
+/// Before anything was committed there is only where reading began: a policy might lead past what was rolled back.
+#[test]
+fn going_back_to_what_is_committed_leads_to_where_reading_began_if_nothing_is() {
+    let mut fixture = Fixture::new(&[("group.id", "g"), ("auto.offset.reset", "latest")]);
+    fixture.state.assign([orders(0)].into(), fixture.now).unwrap();
+    fixture.state.on_metadata(&metadata(1, &[(1, 5)]));
+    let (partition, stamp) = fixture.look_ups().committed[0].clone();
+    fixture.state.on_committed(&partition, stamp, Ok(None), fixture.now);
+    let query = fixture.look_ups().offsets[&1][0].clone();
+    fixture.state.on_offset(&query, Ok(FoundOffset { offset: 40, timestamp: -1, epoch: 0 }), fixture.now);
+    for committed in [None, None, Some(OffsetAndMetadata::from(42))] {
+        let plan = fixture.plan(1).unwrap();
+        fixture.answer(&plan, &[(0, Code::None, values(40, 5))]);
+        assert_eq!(fixture.poll(10).last(), Some(&(0, 44)));
+        fixture.state.positions.start_over(&orders(0), Place::Committed);
+        let (partition, stamp) = fixture.look_ups().committed[0].clone();
+        fixture.state.on_committed(&partition, stamp, Ok(committed.clone()), fixture.now);
+        assert_eq!(fixture.position(0), Some(committed.map_or(40, |committed| committed.offset)));
+    }
+    // Another log has nothing to do with where reading began.
+    fixture.state.on_metadata(&metadata(2, &[(1, 0)]));
+    assert_eq!(fixture.state.positions.get(&orders(0)).unwrap().began, None);
+}
+
+/// edge 63
+#[test]
+fn an_offset_that_a_transaction_may_still_change_is_asked_for_again() {
+    let mut fixture = Fixture::new(&[("group.id", "g")]);
+    fixture.state.assign([orders(0)].into(), fixture.now).unwrap();
+    for _ in 0..3 {
+        let (partition, stamp) = fixture.look_ups().committed[0].clone();
+        fixture.state.on_committed(&partition, stamp, Err(Code::UnstableOffsetCommit), fixture.now);
+        assert!(fixture.look_ups().committed.is_empty(), "not at once");
+        assert!(fixture.state.next_fault().is_none());
+        fixture.now += 2 * SECOND;
+    }
+    let (partition, stamp) = fixture.look_ups().committed[0].clone();
+    fixture.state.on_committed(&partition, stamp, Ok(Some(7.into())), fixture.now);
+    assert_eq!(fixture.position(0), Some(7));
 }

@@ -240,6 +240,11 @@ impl Classic {
         }
     }
 
+    /// As whom it speaks now.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// As whom to commit.
     ///
     /// # Errors
