@@ -18,3 +18,6 @@ pub(super) use handle::Begun;
 pub use handle::{Transaction, TransactionalProducer, Unfinished};
 pub(super) use request::Answer;
 pub(super) use state::{Change, End, Reply, Transactions};
+
+#[cfg(test)]
+mod tests;
