@@ -8,7 +8,7 @@ use std::time::Duration;
 use kafka_protocol::messages::ApiKey;
 
 use crate::broker::Broker;
-use crate::config::Config;
+use crate::config::{Config, Topic};
 
 /// Describes a broker; awaiting it starts the broker.
 ///
@@ -44,7 +44,25 @@ impl Builder {
 
     /// Creates a topic with so many partitions.
     pub fn topic(mut self, name: impl Into<String>, partitions: u16) -> Self {
-        self.config.topics.push((name.into(), i32::from(partitions)));
+        self.config.topics.push(Topic { name: name.into(), partitions: i32::from(partitions), settings: Vec::new() });
+        self
+    }
+
+    /// Creates a topic with so many partitions and these settings, by Kafka's names for them.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+    /// let broker = ottla_broker::Broker::start().topic_with("orders", 3, [("max.message.bytes", "1000")]).try_start().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn topic_with<K: Into<String>, V: Into<String>>(
+        mut self,
+        name: impl Into<String>,
+        partitions: u16,
+        settings: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let settings = settings.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        self.config.topics.push(Topic { name: name.into(), partitions: i32::from(partitions), settings });
         self
     }
 

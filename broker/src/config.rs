@@ -3,12 +3,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// A topic that is there from the start.
+#[derive(Clone, Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: String,
+    pub(crate) partitions: i32,
+    /// Names and values.
+    pub(crate) settings: Vec<(String, String)>,
+}
+
 /// Settings of a cluster, fixed once it runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) nodes: i32,
     pub(crate) replication_factor: i16,
-    pub(crate) topics: Vec<(String, i32)>,
+    pub(crate) topics: Vec<Topic>,
     pub(crate) auto_create_topics: bool,
     pub(crate) default_partitions: i32,
     /// Keep nothing of what is produced.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_response::{
-    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use kafka_protocol::messages::{BrokerId, ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::StrBytes;
@@ -14,9 +14,10 @@ use crate::cluster::Cluster;
 use crate::cluster::topics::Topics;
 use crate::config::Config;
 use crate::faults::Verdict;
-use crate::log::batch::{Batch, Refused};
+use crate::log::batch::{BadRecord, Batch, Refused};
 use crate::log::producers;
 use crate::log::record;
+use crate::log::validate::validate;
 
 /// The first version that names topics by id.
 const TOPIC_IDS_FROM: i16 = 13;
@@ -28,6 +29,16 @@ const ZSTD: i16 = 4;
 
 /// The first version that names the new leader in a refusal.
 const LEADERS_FROM: i16 = 10;
+
+/// The errors whose answer has no log start offset: they come before the log is looked at.
+const WITHOUT_START_OFFSET: [ResponseError; 6] = [
+    ResponseError::CorruptMessage,
+    ResponseError::InvalidRequiredAcks,
+    ResponseError::MessageTooLarge,
+    ResponseError::NotLeaderOrFollower,
+    ResponseError::UnknownTopicId,
+    ResponseError::UnknownTopicOrPartition,
+];
 
 /// Takes the batches out of a request and checks what can be checked without the cluster.
 pub(super) fn batches(request: &mut ProduceRequest, version: i16, config: &Config) -> Vec<Result<Batch, Refused>> {
@@ -137,6 +148,9 @@ fn append(
         let message = format!("The batch has {} bytes, max.message.bytes is {limit}", batch.size());
         return Err(Refused::new(ResponseError::MessageTooLarge, message));
     }
+    if cluster.config.check_records {
+        validate(&batch, &topic.config.record_rules(), now_ms)?;
+    }
     if batch.header.is_transactional() {
         let message = "No transaction is under way: this broker has none";
         return Err(Refused::new(ResponseError::InvalidTxnState, message));
@@ -173,13 +187,21 @@ fn refusal(
     refused: Refused,
     version: i16,
 ) -> PartitionProduceResponse {
+    let bad_record = |record: BadRecord| {
+        let message = Some(StrBytes::from_string(record.message));
+        BatchIndexAndErrorMessage::default().with_batch_index(record.index).with_batch_index_error_message(message)
+    };
     let mut answer = PartitionProduceResponse::default()
         .with_index(index)
         .with_error_code(refused.code.code())
         .with_base_offset(-1)
+        .with_record_errors(refused.records.into_iter().map(bad_record).collect())
         .with_error_message((!refused.message.is_empty()).then(|| StrBytes::from_string(refused.message)));
-    let led_elsewhere = refused.code == ResponseError::NotLeaderOrFollower && version >= LEADERS_FROM;
-    if let Some(partition) = name.filter(|_| led_elsewhere).and_then(|name| cluster.topics.partition(name, index)) {
+    let Some(partition) = name.and_then(|name| cluster.topics.partition(name, index)) else { return answer };
+    if !WITHOUT_START_OFFSET.contains(&refused.code) {
+        answer.log_start_offset = partition.log.start_offset();
+    }
+    if refused.code == ResponseError::NotLeaderOrFollower && version >= LEADERS_FROM {
         answer.current_leader = LeaderIdAndEpoch::default()
             .with_leader_id(BrokerId(partition.leader))
             .with_leader_epoch(partition.leader_epoch);

@@ -9,6 +9,7 @@ mod topics;
 use std::io;
 use std::sync::Arc;
 
+use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
@@ -93,9 +94,11 @@ impl Broker {
                 node.port = i32::from(port) + node.id;
             }
         }
-        for (name, partitions) in topics {
-            let created = cluster.create_topic(&name, partitions, None, TopicConfig::default());
-            problems.extend(created.map_err(|refused| refusal(&name, &refused)).err());
+        for topic in topics {
+            let created = TopicConfig::of(&topic.settings)
+                .map_err(|message| Refused::new(ResponseError::InvalidConfig, message))
+                .and_then(|config| cluster.create_topic(&topic.name, topic.partitions, None, config));
+            problems.extend(created.map_err(|refused| refusal(&topic.name, &refused)).err());
         }
 
         let shared = Shared::start(cluster);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::log::validate::RecordRules;
+
 /// What `type` DescribeConfigs gives a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -19,7 +21,7 @@ pub(crate) struct Setting {
     pub(crate) name: &'static str,
     pub(crate) default: &'static str,
     pub(crate) kind: Kind,
-    /// The values allowed; empty: any of the kind.
+    /// The values allowed, of a list its elements; empty: any of the kind.
     allowed: &'static [&'static str],
 }
 
@@ -28,11 +30,13 @@ const fn setting(name: &'static str, default: &'static str, kind: Kind) -> Setti
 }
 
 const LOG_APPEND_TIME: &str = "LogAppendTime";
+const COMPACT: &str = "compact";
 
-/// Obeyed are `max.message.bytes` and `message.timestamp.type`; the rest is kept and shown, since nothing expires and
-/// nothing is compacted in memory. Defaults are Kafka's.
-pub(crate) const SETTINGS: [Setting; 15] = [
-    setting("cleanup.policy", "delete", Kind::List),
+/// Obeyed are `max.message.bytes`, the three about timestamps and, as far as a compacted topic's records need keys,
+/// `cleanup.policy`; the rest is kept and shown, since nothing expires and nothing is compacted in memory. Defaults are
+/// Kafka's.
+pub(crate) const SETTINGS: [Setting; 17] = [
+    Setting { allowed: &[COMPACT, "delete"], ..setting("cleanup.policy", "delete", Kind::List) },
     Setting {
         allowed: &["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"],
         ..setting("compression.type", "producer", Kind::Text)
@@ -43,6 +47,8 @@ pub(crate) const SETTINGS: [Setting; 15] = [
     setting("flush.ms", "9223372036854775807", Kind::Long),
     setting("max.compaction.lag.ms", "9223372036854775807", Kind::Long),
     setting("max.message.bytes", "1048588", Kind::Int),
+    setting("message.timestamp.after.max.ms", "3600000", Kind::Long),
+    setting("message.timestamp.before.max.ms", "9223372036854775807", Kind::Long),
     Setting {
         allowed: &["CreateTime", LOG_APPEND_TIME],
         ..setting("message.timestamp.type", "CreateTime", Kind::Text)
@@ -60,6 +66,16 @@ pub(crate) const SETTINGS: [Setting; 15] = [
 pub(crate) struct TopicConfig(BTreeMap<String, String>);
 
 impl TopicConfig {
+    /// With these names and values.
+    ///
+    /// # Errors
+    /// As [`Self::set`].
+    pub(crate) fn of(settings: &[(String, String)]) -> Result<Self, String> {
+        let mut config = Self::default();
+        settings.iter().try_for_each(|(name, value)| config.set(name, value))?;
+        Ok(config)
+    }
+
     /// Sets a value.
     ///
     /// # Errors
@@ -90,6 +106,18 @@ impl TopicConfig {
         self.get("max.message.bytes").and_then(|bytes| bytes.parse().ok()).unwrap_or(1_048_588)
     }
 
+    /// The rules that each record must meet.
+    pub(crate) fn record_rules(&self) -> RecordRules {
+        let policy = self.get("cleanup.policy").unwrap_or_default();
+        let limit = |name, default| self.get(name).and_then(|limit| limit.parse().ok()).unwrap_or(default);
+        let before = limit("message.timestamp.before.max.ms", i64::MAX);
+        let after = limit("message.timestamp.after.max.ms", 3_600_000);
+        RecordRules {
+            is_compacted: policy.split(',').any(|policy| policy.trim() == COMPACT),
+            time: (!self.is_log_append_time()).then_some((before, after)),
+        }
+    }
+
     /// True if records get the broker's time.
     pub(crate) fn is_log_append_time(&self) -> bool {
         self.get("message.timestamp.type") == Some(LOG_APPEND_TIME)
@@ -103,7 +131,8 @@ impl Setting {
             Kind::Double => value.parse::<f64>().is_ok(),
             Kind::Int => value.parse::<i32>().is_ok(),
             Kind::Long => value.parse::<i64>().is_ok(),
-            Kind::List | Kind::Text => self.allowed.is_empty() || self.allowed.contains(&value),
+            Kind::List => self.allowed.is_empty() || value.split(',').all(|one| self.allowed.contains(&one.trim())),
+            Kind::Text => self.allowed.is_empty() || self.allowed.contains(&value),
         }
     }
 }
@@ -129,6 +158,15 @@ mod tests {
         assert!(config.set("retention.ms", "soon").is_err());
         assert!(config.set("message.timestamp.type", "LogTime").is_err());
         assert_eq!(config, TopicConfig::default());
+    }
+
+    #[test]
+    fn a_topic_may_be_compacted_and_deleted_from() {
+        let mut config = TopicConfig::default();
+        assert!(!config.record_rules().is_compacted);
+        config.set("cleanup.policy", "delete, compact").unwrap();
+        assert!(config.record_rules().is_compacted);
+        assert!(config.set("cleanup.policy", "shrink").is_err());
     }
 
     #[test]

@@ -135,11 +135,21 @@ pub(crate) fn sequence_after(sequence: i32, delta: i32) -> i32 {
 pub(crate) struct Refused {
     pub(crate) code: ResponseError,
     pub(crate) message: String,
+    /// The records that are to blame, where it is known (KIP-467).
+    pub(crate) records: Vec<BadRecord>,
+}
+
+/// A record for which its batch isn't taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BadRecord {
+    /// Its place in the batch, from 0.
+    pub(crate) index: i32,
+    pub(crate) message: String,
 }
 
 impl Refused {
     pub(crate) fn new(code: ResponseError, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), records: Vec::new() }
     }
 
     /// Refused because a test wants it so. Code 0 says that all is well, though nothing was done.

@@ -7,6 +7,7 @@ pub(crate) mod encode;
 mod epochs;
 pub(crate) mod producers;
 pub(crate) mod record;
+pub(crate) mod validate;
 
 use bytes::Bytes;
 

@@ -24,7 +24,12 @@ pub struct Record {
 
 /// The records of a stored batch. Damage ends the iteration.
 pub(crate) fn records(batch: &Stored) -> impl Iterator<Item = Record> {
-    Records::new(&batch.header, &batch.body).into_iter().flatten().map_while(Result::ok)
+    decode(&batch.header, &batch.body)
+}
+
+/// The records of a batch. Damage ends the iteration.
+pub(crate) fn decode(header: &Header, body: &Bytes) -> impl Iterator<Item = Record> + use<> {
+    Records::new(header, body).into_iter().flatten().map_while(Result::ok)
 }
 
 /// Checks that a batch holds the records its header says, in order.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{InitProducerIdRequest, ProduceRequest};
+use kafka_protocol::records::Record;
 use ottla_broker::Broker;
 use uuid::Uuid;
 
@@ -84,14 +85,69 @@ async fn what_kafka_refuses_is_refused() {
     assert!(broker.log("orders", 0).is_empty());
 }
 
+/// A broker with topic `orders`, of one partition, that has this setting.
+async fn broker_with(key: &str, value: &str) -> Broker {
+    Broker::builder().in_memory_only().topic_with("orders", 1, [(key, value)]).try_start().await.unwrap()
+}
+
 #[tokio::test]
 async fn a_batch_over_the_topics_limit_is_too_large() {
-    let broker = broker().await;
-    broker.configure_topic("orders", "max.message.bytes", "100").unwrap();
+    let broker = broker_with("max.message.bytes", "100").await;
     let mut client = Client::of(&broker);
     assert_eq!(client.write(0, "small").await, 0);
     let large = batch(&[record("a value that makes the batch larger than one hundred bytes")]);
-    assert_eq!(client.produce(0, large).await.error_code, ResponseError::MessageTooLarge.code());
+    assert_eq!(client.produce(0, large.clone()).await.error_code, ResponseError::MessageTooLarge.code());
+    broker.configure_topic("orders", "max.message.bytes", "1000").unwrap();
+    assert_eq!(client.produce(0, large).await.error_code, 0);
+}
+
+/// The error, and which records of the batch are to blame.
+async fn blamed(client: &mut Client, records: &[Record]) -> (i16, Vec<i32>) {
+    let answer = client.produce(0, batch(records)).await;
+    assert_eq!((answer.base_offset, answer.error_message.is_some()), (-1, true));
+    (answer.error_code, answer.record_errors.iter().map(|error| error.batch_index).collect())
+}
+
+#[tokio::test]
+async fn a_compacted_topic_names_the_records_without_keys() {
+    let broker = broker_with("cleanup.policy", "compact").await;
+    let mut client = Client::of(&broker);
+    let keyed = |value| Record { key: Some(Bytes::from_static(b"key")), ..record(value) };
+    let mixed = [record("tea"), keyed("milk"), record("sugar")];
+    assert_eq!(blamed(&mut client, &mixed).await, (ResponseError::InvalidRecord.code(), vec![0, 2]));
+    assert!(broker.log("orders", 0).is_empty(), "none is taken");
+    assert_eq!(client.produce(0, batch(&[keyed("milk")])).await.error_code, 0);
+    for version in 3..=12 {
+        let response = client.call(version, produce("orders", 0, batch(&[record("tea")]))).await;
+        let answer = &response.responses[0].partition_responses[0];
+        let named = if version >= 8 { 1 } else { 0 };
+        assert_eq!((answer.error_code, answer.record_errors.len()), (87, named), "version {version}");
+    }
+}
+
+#[tokio::test]
+async fn a_time_too_far_from_the_brokers_is_invalid() {
+    const HOUR: i64 = 3_600_000;
+    let at = |timestamp| Record { timestamp, ..record("tea") };
+    let invalid = ResponseError::InvalidTimestamp.code();
+    let builder = Broker::builder().in_memory_only().started_at_ms(10 * HOUR).topic("orders", 1);
+    let broker = builder.await;
+    let mut client = Client::of(&broker);
+    assert_eq!(blamed(&mut client, &[at(10 * HOUR), at(12 * HOUR)]).await, (invalid, vec![1]), "an hour by default");
+    assert_eq!(client.produce(0, batch(&[at(0)])).await.error_code, 0, "the past is not limited");
+    broker.configure_topic("orders", "message.timestamp.before.max.ms", "3600000").unwrap();
+    assert_eq!(blamed(&mut client, &[at(8 * HOUR), at(10 * HOUR)]).await, (invalid, vec![0]));
+    broker.configure_topic("orders", "message.timestamp.after.max.ms", "9000000").unwrap();
+    assert_eq!(client.produce(0, batch(&[at(12 * HOUR)])).await.error_code, 0);
+    broker.configure_topic("orders", "message.timestamp.type", "LogAppendTime").unwrap();
+    assert_eq!(client.produce(0, batch(&[at(0), at(99 * HOUR)])).await.error_code, 0, "its time doesn't count");
+}
+
+#[tokio::test]
+async fn a_topic_with_a_setting_that_isnt_one_is_not_created() {
+    let builder = Broker::builder().in_memory_only().topic_with("orders", 1, [("max.message.bytes", "many")]);
+    assert!(builder.clone().try_start().await.unwrap_err().to_string().contains("max.message.bytes"));
+    assert_eq!(builder.await.topic_id("orders"), None);
 }
 
 #[tokio::test(start_paused = true)]
