@@ -8,7 +8,7 @@ use std::time::Duration;
 use kafka_protocol::messages::ApiKey;
 
 use crate::broker::Broker;
-use crate::config::{Config, Topic};
+use crate::config::{Config, LATEST_TRANSACTION_VERSION, Topic};
 
 /// Describes a broker; awaiting it starts the broker.
 ///
@@ -158,6 +158,29 @@ impl Builder {
     /// Lets members ask for session timeouts in this range only; default six seconds to half an hour, as Kafka.
     pub fn group_session_timeouts(mut self, timeouts: RangeInclusive<Duration>) -> Self {
         self.config.group_session_timeouts = (*timeouts.start(), *timeouts.end());
+        self
+    }
+
+    /// Says that the cluster has agreed on this level of the feature `transaction.version`: 2, the default, for
+    /// transactions after KIP-890, 1 or 0 for those before. Greater ones are taken as 2.
+    /// [`Broker::set_transaction_version`] changes it later.
+    ///
+    /// Producers are told; what the broker does hangs on the versions they then use, as in Kafka.
+    pub fn transaction_version(mut self, level: u16) -> Self {
+        self.config.transaction_version = i16::try_from(level).unwrap_or(i16::MAX).min(LATEST_TRANSACTION_VERSION);
+        self
+    }
+
+    /// Lets producers ask for transaction timeouts up to this one; default 15 minutes, as Kafka.
+    pub fn transaction_max_timeout(mut self, timeout: Duration) -> Self {
+        self.config.transaction_max_timeout = timeout;
+        self
+    }
+
+    /// Forgets a producer when the last of its records is deleted, and answers its next batch with
+    /// `UNKNOWN_PRODUCER_ID`, as brokers before KIP-360 did. Default false.
+    pub fn unknown_producer_ids(mut self, unknown: bool) -> Self {
+        self.config.unknown_producer_ids = unknown;
         self
     }
 

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// The greatest level of the feature `transaction.version` there is: transactions after KIP-890.
+pub(crate) const LATEST_TRANSACTION_VERSION: i16 = 2;
+
 /// A topic that is there from the start.
 #[derive(Clone, Debug)]
 pub(crate) struct Topic {
@@ -30,6 +33,12 @@ pub(crate) struct Config {
     pub(crate) group_initial_rebalance_delay: Duration,
     /// The least and the greatest session timeout a member may ask for.
     pub(crate) group_session_timeouts: (Duration, Duration),
+    /// The level of the feature `transaction.version` at the start.
+    pub(crate) transaction_version: i16,
+    /// The longest timeout a transactional producer may ask for.
+    pub(crate) transaction_max_timeout: Duration,
+    /// Forget producers with their records, and refuse their next batch, as brokers did before KIP-360.
+    pub(crate) unknown_producer_ids: bool,
     /// Wall-clock time at the start, in milliseconds since 1970.
     pub(crate) started_ms: i64,
     /// Requests remembered for observation.
@@ -50,6 +59,9 @@ impl Default for Config {
             versions: BTreeMap::new(),
             group_initial_rebalance_delay: Duration::ZERO,
             group_session_timeouts: (Duration::from_secs(6), Duration::from_secs(30 * 60)),
+            transaction_version: LATEST_TRANSACTION_VERSION,
+            transaction_max_timeout: Duration::from_secs(15 * 60),
+            unknown_producer_ids: false,
             started_ms: 0,
             requests_kept: 100_000,
         }

@@ -32,6 +32,7 @@ pub(crate) struct Rule {
     pub(crate) node: Option<i32>,
     pub(crate) client_id: Option<String>,
     pub(crate) group: Option<String>,
+    pub(crate) transactional_id: Option<String>,
     pub(crate) topic: Option<String>,
     pub(crate) partition: Option<i32>,
     /// Requests that pass unharmed first.
@@ -52,6 +53,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) node: i32,
     pub(crate) client_id: &'a str,
     pub(crate) group: Option<&'a str>,
+    pub(crate) transactional_id: Option<&'a str>,
 }
 
 /// What befalls one request.
@@ -128,6 +130,7 @@ impl Rule {
             node: None,
             client_id: None,
             group: None,
+            transactional_id: None,
             topic: None,
             partition: None,
             skip: 0,
@@ -141,6 +144,7 @@ impl Rule {
             && self.node.is_none_or(|node| node == subject.node)
             && self.client_id.as_deref().is_none_or(|id| id == subject.client_id)
             && self.group.as_deref().is_none_or(|group| Some(group) == subject.group)
+            && self.transactional_id.as_deref().is_none_or(|id| Some(id) == subject.transactional_id)
     }
 
     fn is_scoped(&self) -> bool {
@@ -206,7 +210,8 @@ impl Injected {
 mod tests {
     use super::*;
 
-    const PRODUCE: Subject<'_> = Subject { api: ApiKey::Produce, node: 0, client_id: "test", group: None };
+    const PRODUCE: Subject<'_> =
+        Subject { api: ApiKey::Produce, node: 0, client_id: "test", group: None, transactional_id: None };
 
     fn rule(effect: Effect) -> Rule {
         Rule { times: Some(1), ..Rule::new(ApiKey::Produce, effect) }

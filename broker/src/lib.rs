@@ -8,8 +8,9 @@
 //! driver/    sockets, pipes, the clock, one task a connection        (the only place that waits)
 //!   └ api/        one file an API: request in, answer or "later" out
 //!       └ cluster/    nodes, topics, fetches that wait, timers
-//!           ├ log/        batches, leader epochs, idempotent producers
-//!           └ group/      the classic protocol's state machine, offsets
+//!           ├ log/          batches, leader epochs, producers, markers of transactions
+//!           ├ group/        the classic protocol's state machine, offsets
+//!           └ transaction/  a transactional id's state machine, in both protocols
 //! ```
 //!
 //! A request is judged by the faults in force, acted on under one lock, and answered in the order of its connection.
@@ -25,12 +26,14 @@ mod group;
 mod log;
 mod observe;
 mod serve;
+mod transaction;
 
-pub use broker::{Broker, ErrorCode, Faults, GroupMember, GroupView, NodeHandle};
+pub use broker::{Broker, ErrorCode, Faults, GroupMember, GroupView, NodeHandle, TransactionView};
 pub use builder::Builder;
 pub use group::offsets::CommittedOffset;
 pub use kafka_protocol::ResponseError as Code;
 pub use kafka_protocol::messages::ApiKey;
+pub use log::marker::Marker;
 pub use log::record::Record;
 pub use observe::{BatchView, LogView, Request};
 pub use serve::{NewTopic, Options, serve};

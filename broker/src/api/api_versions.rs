@@ -1,15 +1,25 @@
 //! ApiVersions: what this broker speaks, or pretends to.
 
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
+use kafka_protocol::protocol::StrBytes;
 
 use super::{Context, SUPPORTED};
-use crate::config::Config;
+use crate::cluster::{Cluster, Features};
+use crate::config::{Config, LATEST_TRANSACTION_VERSION};
 use crate::faults::Verdict;
 
 /// The first version in which a client says what software it is.
 const SOFTWARE_NAMES_FROM: i16 = 3;
+
+/// The first version that tells of features (KIP-584).
+const FEATURES_FROM: i16 = 3;
+
+/// The first version whose clients read a supported feature that begins with level 0.
+const LEVEL_0_FROM: i16 = 4;
+
+const TRANSACTION_VERSION: StrBytes = StrBytes::from_static_str("transaction.version");
 
 /// The versions offered of an API; `None` if it isn't.
 pub(crate) fn offered(config: &Config, api: ApiKey) -> Option<(i16, i16)> {
@@ -22,7 +32,7 @@ pub(crate) fn offered(config: &Config, api: ApiKey) -> Option<(i16, i16)> {
 }
 
 pub(super) fn answer(
-    config: &Config,
+    cluster: &Cluster,
     context: &Context,
     request: &ApiVersionsRequest,
     verdict: &Verdict,
@@ -32,12 +42,26 @@ pub(super) fn answer(
         return ApiVersionsResponse::default().with_error_code(ResponseError::InvalidRequest.code());
     }
     let versions = |(api, ..): &(ApiKey, i16, i16)| {
-        let (min, max) = offered(config, *api)?;
+        let (min, max) = offered(&cluster.config, *api)?;
         Some(ApiVersion::default().with_api_key(*api as i16).with_min_version(min).with_max_version(max))
     };
-    ApiVersionsResponse::default()
+    let response = ApiVersionsResponse::default()
         .with_error_code(verdict.error().unwrap_or(0))
-        .with_api_keys(SUPPORTED.iter().filter_map(versions).collect())
+        .with_api_keys(SUPPORTED.iter().filter_map(versions).collect());
+    if context.version >= FEATURES_FROM { with_features(response, context.version, cluster.features) } else { response }
+}
+
+/// Tells of `transaction.version`: which levels there could be, and which one holds. Level 0 is told by silence.
+fn with_features(response: ApiVersionsResponse, version: i16, features: Features) -> ApiVersionsResponse {
+    let Features { transaction_version: level, epoch } = features;
+    let supported = SupportedFeatureKey::default().with_name(TRANSACTION_VERSION);
+    let finalized = FinalizedFeatureKey::default().with_name(TRANSACTION_VERSION);
+    let supported = (version >= LEVEL_0_FROM).then(|| supported.with_max_version(LATEST_TRANSACTION_VERSION));
+    let finalized = (level > 0).then(|| finalized.with_min_version_level(level).with_max_version_level(level));
+    response
+        .with_supported_features(supported.into_iter().collect())
+        .with_finalized_features_epoch(epoch)
+        .with_finalized_features(finalized.into_iter().collect())
 }
 
 /// Whether a client's software may have this name or version: letters, digits, and inside also `-` and `.`.

@@ -6,9 +6,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::FetchPartition;
 use kafka_protocol::messages::fetch_response::{
-    EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
+    AbortedTransaction, EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
 };
-use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, TopicName};
+use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, ProducerId, TopicName};
 use kafka_protocol::protocol::Encodable;
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use super::{Context, Outcome};
 use crate::cluster::topics::{Partition, Topics};
 use crate::cluster::{Cluster, Ticket, Timer};
 use crate::faults::Verdict;
-use crate::log::Slices;
+use crate::log::{Isolation, Log, Slices};
 
 /// The first version that names topics by id.
 const TOPIC_IDS_FROM: i16 = 13;
@@ -126,13 +126,19 @@ impl Fetch {
                 match self.readable(cluster, name.as_deref(), wanted) {
                     Readable::Log(partition) => {
                         let room = usize::try_from(wanted.partition_max_bytes).unwrap_or(0);
-                        bytes += partition.log.readable_bytes(wanted.fetch_offset, enough).min(room.max(1));
+                        let (log, offset) = (&partition.log, wanted.fetch_offset);
+                        let end = log.end_for(self.isolation());
+                        bytes += log.readable_bytes(offset, end, enough).min(room.max(1));
                     }
                     Readable::Diverged(..) | Readable::Refused(..) => return true,
                 }
             }
         }
         bytes >= enough
+    }
+
+    fn isolation(&self) -> Isolation {
+        Isolation::of(self.request.isolation_level)
     }
 
     fn name_of(&self, cluster: &Cluster, id: Uuid, name: &TopicName) -> Option<String> {
@@ -193,15 +199,17 @@ impl Fetch {
             let name = self.name_of(cluster, topic.topic_id, &topic.topic);
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for wanted in &topic.partitions {
-                let mut records = Slices::default();
+                let mut records = Slices { end_offset: wanted.fetch_offset, ..Slices::default() };
                 let readable = self.readable(cluster, name.as_deref(), wanted);
                 if let Readable::Log(partition) = &readable {
                     let limit = usize::try_from(wanted.partition_max_bytes).unwrap_or(0).min(room);
-                    records = partition.log.read(wanted.fetch_offset, limit, is_empty);
+                    let end = partition.log.end_for(self.isolation());
+                    records = partition.log.read(wanted.fetch_offset, end, limit, is_empty);
                     is_empty &= records.bytes == 0;
                     room = room.saturating_sub(records.bytes);
                 }
-                partitions.push(self.partition(cluster, &mut answer.response, wanted, &readable));
+                let span = (wanted.fetch_offset, records.end_offset);
+                partitions.push(self.partition(cluster, &mut answer.response, wanted.partition, &readable, span));
                 answer.records.push(records);
             }
             let answered = FetchableTopicResponse::default().with_partitions(partitions);
@@ -214,23 +222,24 @@ impl Fetch {
         Outcome::Fetched(Box::new(answer))
     }
 
-    /// The answer for one partition, all but the records.
+    /// The answer for one partition, all but the records, which span these offsets.
     fn partition(
         &self,
         cluster: &Cluster,
         response: &mut FetchResponse,
-        wanted: &FetchPartition,
+        index: i32,
         readable: &Readable<'_>,
+        (first, end): (i64, i64),
     ) -> PartitionData {
-        let answer = PartitionData::default().with_partition_index(wanted.partition).with_aborted_transactions(None);
+        let answer = PartitionData::default().with_partition_index(index).with_aborted_transactions(None);
         let with_offsets = |answer: PartitionData, partition: &Partition| {
             let log = &partition.log;
-            let read_committed = self.request.isolation_level == 1;
+            let skips_aborted = self.isolation() == Isolation::ReadCommitted;
             answer
                 .with_high_watermark(log.end_offset())
-                .with_last_stable_offset(log.end_offset())
+                .with_last_stable_offset(log.last_stable_offset())
                 .with_log_start_offset(log.start_offset())
-                .with_aborted_transactions(read_committed.then(Vec::new))
+                .with_aborted_transactions(skips_aborted.then(|| aborted(log, first, end)))
         };
         match readable {
             Readable::Log(partition) => with_offsets(answer, partition),
@@ -251,6 +260,18 @@ impl Fetch {
             }
         }
     }
+}
+
+/// The aborted transactions with records in a span of the log, in the order of their markers.
+fn aborted(log: &Log, first: i64, end: i64) -> Vec<AbortedTransaction> {
+    if end <= first {
+        return Vec::new();
+    }
+    let tell = |aborted: crate::log::Aborted| {
+        let told = AbortedTransaction::default().with_producer_id(ProducerId(aborted.producer_id));
+        told.with_first_offset(aborted.first_offset)
+    };
+    log.aborted.between(first, end).into_iter().map(tell).collect()
 }
 
 fn add_endpoint(cluster: &Cluster, response: &mut FetchResponse, leader: i32) {

@@ -1,4 +1,4 @@
-//! FindCoordinator: which node a group's members talk to.
+//! FindCoordinator: which node a group's members talk to, or a transactional producer.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
@@ -12,7 +12,14 @@ use crate::faults::Verdict;
 /// The first version that asks for many at once.
 const BATCHED_FROM: i16 = 4;
 
-const GROUP: i8 = 0;
+pub(super) const GROUP: i8 = 0;
+pub(super) const TRANSACTION: i8 = 1;
+
+/// The first group or transactional id asked for; `None` if it is the other kind that is.
+pub(super) fn key(request: &FindCoordinatorRequest, kind: i8) -> Option<&str> {
+    let key = request.coordinator_keys.first().unwrap_or(&request.key);
+    (request.key_type == kind).then_some(key.as_str())
+}
 
 pub(super) fn answer(
     cluster: &Cluster,
@@ -49,12 +56,12 @@ pub(super) fn answer(
 }
 
 fn find<'a>(cluster: &'a Cluster, key_type: i8, key: &str) -> Result<&'a crate::cluster::Node, ResponseError> {
-    if key_type != GROUP {
-        // Transactions and share groups have coordinators that this broker lacks.
-        return Err(ResponseError::InvalidRequest);
-    }
-    if key.is_empty() {
-        return Err(ResponseError::InvalidGroupId);
-    }
-    cluster.coordinator(key).and_then(|node| cluster.node(node)).ok_or(ResponseError::CoordinatorNotAvailable)
+    let found = match key_type {
+        GROUP if key.is_empty() => return Err(ResponseError::InvalidGroupId),
+        GROUP => cluster.coordinator(key),
+        TRANSACTION => cluster.transaction_coordinator(key),
+        // Share groups have a coordinator that this broker lacks.
+        _ => return Err(ResponseError::InvalidRequest),
+    };
+    found.and_then(|node| cluster.node(node)).ok_or(ResponseError::CoordinatorNotAvailable)
 }

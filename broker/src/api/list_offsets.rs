@@ -8,7 +8,7 @@ use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use super::Context;
 use crate::cluster::Cluster;
 use crate::faults::Verdict;
-use crate::log::Found;
+use crate::log::{Found, Isolation};
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
@@ -33,12 +33,13 @@ pub(super) fn answer(
     verdict: &Verdict,
 ) -> ListOffsetsResponse {
     let mut response = ListOffsetsResponse::default();
+    let isolation = Isolation::of(request.isolation_level);
     for topic in request.topics {
         let answer = |wanted: &ListOffsetsPartition| {
             let answer = ListOffsetsPartitionResponse::default().with_partition_index(wanted.partition_index);
             let found = match verdict.error_at(&topic.name, wanted.partition_index) {
                 Some(code) => Err(code),
-                None => find(cluster, context, &topic.name, wanted).map_err(|error| error.code()),
+                None => find(cluster, context, isolation, &topic.name, wanted).map_err(|error| error.code()),
             };
             match found {
                 Err(code) => answer.with_error_code(code).with_offset(-1),
@@ -60,6 +61,7 @@ pub(super) fn answer(
 fn find(
     cluster: &Cluster,
     context: &Context,
+    isolation: Isolation,
     topic: &str,
     wanted: &ListOffsetsPartition,
 ) -> Result<Found, ResponseError> {
@@ -73,12 +75,15 @@ fn find(
         leader_epoch: leader_epoch.unwrap_or(-1),
     };
     let none = at(-1, None);
+    let end = log.end_for(isolation);
+    // A record that isn't decided yet isn't found, though there may be one.
+    let visible = |found: Option<Found>| found.filter(|found| found.offset < end).unwrap_or(none);
     Ok(match wanted.timestamp {
-        LATEST => at(log.end_offset(), log.epochs.latest()),
+        LATEST => at(end, log.epochs.latest()),
         EARLIEST | EARLIEST_LOCAL => at(log.start_offset(), log.epochs.at(log.start_offset())),
-        MAX_TIMESTAMP => log.at_max_time().unwrap_or(none),
+        MAX_TIMESTAMP => visible(log.at_max_time()),
         LATEST_TIERED => none,
         timestamp if timestamp < 0 => return Err(ResponseError::InvalidRequest),
-        timestamp => log.at_time(timestamp).unwrap_or(none),
+        timestamp => visible(log.at_time(timestamp)),
     })
 }

@@ -1,5 +1,7 @@
 //! The requests this broker understands: one row each, one file each.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 pub(crate) mod api_versions;
 mod compact;
 mod create_partitions;
@@ -10,17 +12,22 @@ mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_producers;
+mod describe_transactions;
+mod end_txn;
 pub(crate) mod fetch;
 mod find_coordinator;
 mod init_producer_id;
 mod join_group;
 mod list_groups;
 mod list_offsets;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 pub(crate) mod produce;
+mod txn_offset_commit;
 pub(crate) mod wire;
 
 use std::sync::Arc;
@@ -107,12 +114,19 @@ apis! {
     DeleteRecords DeleteRecordsRequest DeleteRecordsResponse 0..=2;
     InitProducerId InitProducerIdRequest InitProducerIdResponse 0..=5;
     OffsetForLeaderEpoch OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse 2..=4;
+    AddPartitionsToTxn AddPartitionsToTxnRequest AddPartitionsToTxnResponse 0..=5;
+    AddOffsetsToTxn AddOffsetsToTxnRequest AddOffsetsToTxnResponse 0..=4;
+    EndTxn EndTxnRequest EndTxnResponse 0..=5;
+    TxnOffsetCommit TxnOffsetCommitRequest TxnOffsetCommitResponse 0..=5;
     DescribeConfigs DescribeConfigsRequest DescribeConfigsResponse 1..=4;
     CreatePartitions CreatePartitionsRequest CreatePartitionsResponse 0..=3;
     DeleteGroups DeleteGroupsRequest DeleteGroupsResponse 0..=2;
     IncrementalAlterConfigs IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse 0..=1;
     OffsetDelete OffsetDeleteRequest OffsetDeleteResponse 0..=0;
     DescribeCluster DescribeClusterRequest DescribeClusterResponse 0..=2;
+    DescribeProducers DescribeProducersRequest DescribeProducersResponse 0..=0;
+    DescribeTransactions DescribeTransactionsRequest DescribeTransactionsResponse 0..=0;
+    ListTransactions ListTransactionsRequest ListTransactionsResponse 0..=1;
 }
 
 /// Who asks what, and in which version.
@@ -183,16 +197,23 @@ impl Request {
             Self::OffsetDelete(request) => delete_groups::targets(request),
             Self::DeleteTopics(request) => delete_topics::targets(request, topics),
             Self::OffsetForLeaderEpoch(request) => offset_for_leader_epoch::targets(request),
-            Self::ApiVersions(_)
+            Self::AddPartitionsToTxn(request) => add_partitions_to_txn::targets(request),
+            Self::DescribeProducers(request) => describe_producers::targets(request),
+            Self::TxnOffsetCommit(request) => txn_offset_commit::targets(request),
+            Self::AddOffsetsToTxn(_)
+            | Self::ApiVersions(_)
             | Self::DeleteGroups(_)
             | Self::DescribeCluster(_)
             | Self::DescribeGroups(_)
+            | Self::DescribeTransactions(_)
+            | Self::EndTxn(_)
             | Self::FindCoordinator(_)
             | Self::Heartbeat(_)
             | Self::InitProducerId(_)
             | Self::JoinGroup(_)
             | Self::LeaveGroup(_)
             | Self::ListGroups(_)
+            | Self::ListTransactions(_)
             | Self::SyncGroup(_) => Vec::new(),
         }
     }
@@ -200,9 +221,10 @@ impl Request {
     /// The group it is about; the first, if there are several.
     pub(crate) fn group(&self) -> Option<&str> {
         match self {
+            Self::AddOffsetsToTxn(request) => Some(&request.group_id),
             Self::DeleteGroups(request) => request.groups_names.first().map(|id| id.as_str()),
             Self::DescribeGroups(request) => request.groups.first().map(|id| id.as_str()),
-            Self::FindCoordinator(request) => Some(request.coordinator_keys.first().unwrap_or(&request.key)),
+            Self::FindCoordinator(request) => find_coordinator::key(request, find_coordinator::GROUP),
             Self::Heartbeat(request) => Some(&request.group_id),
             Self::JoinGroup(request) => Some(&request.group_id),
             Self::LeaveGroup(request) => Some(&request.group_id),
@@ -212,6 +234,22 @@ impl Request {
                 Some(request.groups.first().map_or(&request.group_id, |group| &group.group_id))
             }
             Self::SyncGroup(request) => Some(&request.group_id),
+            Self::TxnOffsetCommit(request) => Some(&request.group_id),
+            _ => None,
+        }
+    }
+
+    /// The transactional id it is about; the first, if there are several.
+    pub(crate) fn transactional_id(&self) -> Option<&str> {
+        match self {
+            Self::AddOffsetsToTxn(request) => Some(&request.transactional_id),
+            Self::AddPartitionsToTxn(request) => Some(add_partitions_to_txn::transactional_id(request)),
+            Self::DescribeTransactions(request) => request.transactional_ids.first().map(|id| id.as_str()),
+            Self::EndTxn(request) => Some(&request.transactional_id),
+            Self::FindCoordinator(request) => find_coordinator::key(request, find_coordinator::TRANSACTION),
+            Self::InitProducerId(request) => request.transactional_id.as_ref().map(|id| id.as_str()),
+            Self::Produce(request) => request.transactional_id.as_ref().map(|id| id.as_str()),
+            Self::TxnOffsetCommit(request) => Some(&request.transactional_id),
             _ => None,
         }
     }
@@ -242,10 +280,25 @@ pub(crate) fn act(cluster: &mut Cluster, ticket: Ticket, call: Call, verdict: &V
         Request::CreatePartitions(request) => create_partitions::answer(cluster, request, verdict).into(),
         Request::DeleteRecords(request) => delete_records::answer(cluster, context, request, verdict).into(),
         Request::ApiVersions(_) if call.is_too_new => api_versions::unsupported(&cluster.config).into(),
-        Request::ApiVersions(request) => api_versions::answer(&cluster.config, context, &request, verdict).into(),
+        Request::ApiVersions(request) => api_versions::answer(cluster, context, &request, verdict).into(),
         Request::CreateTopics(request) => create_topics::answer(cluster, context, request, verdict).into(),
         Request::DeleteTopics(request) => delete_topics::answer(cluster, context, request, verdict, now).into(),
-        Request::InitProducerId(request) => init_producer_id::answer(cluster, &request, verdict).into(),
+        Request::InitProducerId(request) => init_producer_id::answer(cluster, context, &request, verdict, now).into(),
+        Request::AddPartitionsToTxn(request) => {
+            add_partitions_to_txn::answer(cluster, context, request, verdict, now).into()
+        }
+        Request::AddOffsetsToTxn(request) => {
+            add_offsets_to_txn::answer(cluster, context, &request, verdict, now).into()
+        }
+        Request::EndTxn(request) => end_txn::answer(cluster, context, &request, verdict, now).into(),
+        Request::TxnOffsetCommit(request) => txn_offset_commit::answer(cluster, context, request, verdict, now).into(),
+        Request::DescribeTransactions(request) => {
+            describe_transactions::answer(cluster, context, request, verdict).into()
+        }
+        Request::ListTransactions(request) => {
+            list_transactions::answer(cluster, context, &request, verdict, now).into()
+        }
+        Request::DescribeProducers(request) => describe_producers::answer(cluster, context, request, verdict).into(),
         Request::OffsetForLeaderEpoch(request) => {
             offset_for_leader_epoch::answer(cluster, context, request, verdict).into()
         }

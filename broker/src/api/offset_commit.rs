@@ -22,7 +22,7 @@ pub(super) const TOPIC_IDS_FROM: i16 = 10;
 const GROUP_ID_NOT_FOUND_FROM: i16 = 9;
 
 /// Kafka's `offset.metadata.max.bytes`.
-const MAX_METADATA_BYTES: usize = 4096;
+pub(super) const MAX_METADATA_BYTES: usize = 4096;
 
 /// Reads version 10, which names topics by id.
 pub(super) fn decode_with_topic_ids(body: &mut Bytes) -> Result<OffsetCommitRequest, String> {

@@ -75,9 +75,11 @@ pub(super) fn answer(
     request: OffsetFetchRequest,
     verdict: &Verdict,
 ) -> OffsetFetchResponse {
+    // A transaction's offsets count once it has ended; who asks so waits for that (KIP-447).
+    let is_stable_only = request.require_stable;
     if context.version >= GROUPS_FROM {
-        let groups = request.groups.into_iter().map(|group| fetch(cluster, context, group, verdict)).collect();
-        return OffsetFetchResponse::default().with_groups(groups);
+        let fetch = |group| fetch(cluster, context, group, is_stable_only, verdict);
+        return OffsetFetchResponse::default().with_groups(request.groups.into_iter().map(fetch).collect());
     }
     let topics = request.topics.map(|topics| {
         let widen = |topic: kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic| {
@@ -88,7 +90,7 @@ pub(super) fn answer(
     });
     let group = OffsetFetchRequestGroup::default().with_group_id(request.group_id).with_topics(topics);
     let asked = group.clone();
-    let mut fetched = fetch(cluster, context, group, verdict);
+    let mut fetched = fetch(cluster, context, group, is_stable_only, verdict);
     if context.version < GROUP_ERRORS_FROM && fetched.error_code != 0 {
         // No place for the group's error, so each partition has it.
         let code = fetched.error_code;
@@ -119,6 +121,7 @@ fn fetch(
     cluster: &Cluster,
     context: &Context,
     request: OffsetFetchRequestGroup,
+    is_stable_only: bool,
     verdict: &Verdict,
 ) -> OffsetFetchResponseGroup {
     let id = request.group_id.to_string();
@@ -131,16 +134,20 @@ fn fetch(
         return response.with_error_code(ResponseError::NotCoordinator.code());
     }
     let Some(wanted) = request.topics else {
-        return response.with_topics(all(cluster, context, &id, verdict));
+        return response.with_topics(all(cluster, context, &id, is_stable_only, verdict));
     };
+    let offsets = cluster.groups.get(&id).map(|group| &group.offsets);
     let topics = wanted.into_iter().map(|topic| {
         let by_id = context.version >= TOPIC_IDS_FROM;
         let name = if by_id { cluster.topics.name_of(topic.topic_id) } else { Some(topic.name.as_str()) };
         let partitions = topic.partition_indexes.iter().map(|index| match name {
             Some(name) => match verdict.error_at(name, *index) {
                 Some(code) => nothing(*index).with_error_code(code),
+                None if is_stable_only && offsets.is_some_and(|offsets| offsets.is_unstable(name, *index)) => {
+                    unstable(*index)
+                }
                 None => {
-                    let committed = cluster.groups.get(&id).and_then(|group| group.offsets.get(name, *index));
+                    let committed = offsets.and_then(|offsets| offsets.get(name, *index));
                     committed.map_or_else(|| nothing(*index), |committed| found(context, *index, committed))
                 }
             },
@@ -153,12 +160,19 @@ fn fetch(
 }
 
 /// Every offset the group has committed.
-fn all(cluster: &Cluster, context: &Context, id: &str, verdict: &Verdict) -> Vec<OffsetFetchResponseTopics> {
+fn all(
+    cluster: &Cluster,
+    context: &Context,
+    id: &str,
+    is_stable_only: bool,
+    verdict: &Verdict,
+) -> Vec<OffsetFetchResponseTopics> {
     let Some(group) = cluster.groups.get(id) else { return Vec::new() };
     let topics = group.offsets.iter().map(|(name, partitions)| {
-        let partitions = partitions.iter().map(|(index, committed)| match verdict.error_at(name, *index) {
-            Some(code) => nothing(*index).with_error_code(code),
-            None => found(context, *index, committed),
+        let partitions = partitions.map(|(index, committed)| match verdict.error_at(name, index) {
+            Some(code) => nothing(index).with_error_code(code),
+            None if is_stable_only && group.offsets.is_unstable(name, index) => unstable(index),
+            None => found(context, index, committed),
         });
         let answered = OffsetFetchResponseTopics::default().with_partitions(partitions.collect());
         if context.version >= TOPIC_IDS_FROM {
@@ -179,6 +193,10 @@ fn found(context: &Context, index: i32, committed: &CommittedOffset) -> OffsetFe
     } else {
         answer
     }
+}
+
+fn unstable(index: i32) -> OffsetFetchResponsePartitions {
+    nothing(index).with_error_code(ResponseError::UnstableOffsetCommit.code())
 }
 
 fn nothing(index: i32) -> OffsetFetchResponsePartitions {

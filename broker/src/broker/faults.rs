@@ -150,6 +150,12 @@ impl Faults<'_> {
         self
     }
 
+    /// Only requests about this transactional id.
+    pub fn transactional_id(mut self, id: impl Into<String>) -> Self {
+        self.rule.transactional_id = Some(id.into());
+        self
+    }
+
     /// Only requests about this topic; an error is answered for this topic alone, the rest of the request is done.
     pub fn topic(mut self, topic: impl Into<String>) -> Self {
         self.rule.topic = Some(topic.into());

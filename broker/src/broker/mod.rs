@@ -5,6 +5,7 @@ mod groups;
 mod nodes;
 mod observe;
 mod topics;
+mod transactions;
 
 use std::io;
 use std::sync::Arc;
@@ -46,6 +47,7 @@ struct Running(Arc<Shared>);
 pub use faults::{ErrorCode, Faults};
 pub use groups::{GroupMember, GroupView};
 pub use nodes::NodeHandle;
+pub use transactions::TransactionView;
 
 impl Drop for Running {
     fn drop(&mut self) {

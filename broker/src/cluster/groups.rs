@@ -60,9 +60,7 @@ impl Cluster {
 
     /// The node that coordinates a group: the one its id falls to or it was moved to, or the next that is up.
     pub(crate) fn coordinator(&self, group: &str) -> Option<i32> {
-        let nodes = self.config.nodes;
-        let home = self.groups.moved.get(group).copied().unwrap_or_else(|| home(group, nodes));
-        (0..nodes).map(|step| (home + step) % nodes).find(|node| self.is_up(*node))
+        self.first_up(self.groups.moved.get(group).copied().unwrap_or_else(|| self.home(group)))
     }
 
     /// Checks that `node` coordinates a group, and that its id is one.
@@ -140,10 +138,4 @@ fn outcome(reply: Reply) -> Outcome {
         Reply::Joined(response) => response.into(),
         Reply::Synced(response) => response.into(),
     }
-}
-
-/// The node a group's id falls to (FNV-1a, so that it is the same everywhere).
-fn home(group: &str, nodes: i32) -> i32 {
-    let hash = group.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    i32::try_from(hash % u32::try_from(nodes).unwrap_or(1).max(1)).unwrap_or(0)
 }

@@ -16,6 +16,7 @@ mod placement;
 pub(crate) mod timers;
 pub(crate) mod topic_config;
 pub(crate) mod topics;
+mod transactions;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,6 +33,7 @@ use groups::Groups;
 pub(crate) use nodes::Node;
 use timers::Timers;
 use topics::Topics;
+use transactions::Transactions;
 
 /// Names a request whose answer comes later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,9 +61,20 @@ pub(crate) enum Timer {
     Group(String),
     /// A delayed answer is due.
     Release(Ticket),
+    /// A transaction has been open for too long.
+    Transaction(String),
 }
 
-/// All brokers, topics and groups.
+/// What the cluster has agreed on (KIP-584).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Features {
+    /// The level of `transaction.version`.
+    pub(crate) transaction_version: i16,
+    /// Rises with each change.
+    pub(crate) epoch: i64,
+}
+
+/// All brokers, topics, groups and transactions.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     pub(crate) config: Config,
@@ -70,6 +83,8 @@ pub(crate) struct Cluster {
     pub(crate) topics: Topics,
     pub(crate) fetches: Fetches,
     pub(crate) groups: Groups,
+    pub(crate) transactions: Transactions,
+    pub(crate) features: Features,
     pub(crate) timers: Timers<Timer>,
     pub(crate) faults: Faults,
     pub(crate) requests: Requests,
@@ -95,6 +110,8 @@ impl Cluster {
             topics: Topics::default(),
             fetches: Fetches::default(),
             groups: Groups::default(),
+            transactions: Transactions::default(),
+            features: Features { transaction_version: config.transaction_version, epoch: 0 },
             timers: Timers::default(),
             faults: Faults::default(),
             requests: Requests::new(config.requests_kept),
@@ -125,6 +142,7 @@ impl Cluster {
             node: call.context.node,
             client_id: call.context.client_id.as_str(),
             group: call.request.group(),
+            transactional_id: call.request.transactional_id(),
         };
         let verdict = self.faults.judge(subject, || call.request.targets(&self.topics));
         if verdict.refuse {
@@ -157,6 +175,7 @@ impl Cluster {
             match timer {
                 Timer::Fetch(ticket) => api::fetch::expire(self, ticket, now),
                 Timer::Group(id) => self.group_on_time(&id, now),
+                Timer::Transaction(id) => self.transaction_on_time(&id, now),
                 Timer::Release(ticket) => {
                     let outcome = self.delayed.remove(&ticket);
                     self.answers.extend(outcome.map(|outcome| (ticket, outcome)));
@@ -193,6 +212,7 @@ impl Cluster {
                     self.answers.push((ticket, outcome));
                 }
             }
+            self.settle_transactions(now);
         }
     }
 
@@ -242,8 +262,7 @@ impl Cluster {
 
     /// A producer id no one had before.
     pub(crate) fn new_producer_id(&mut self) -> i64 {
-        self.next_producer_id += 1;
-        self.next_producer_id - 1
+        transactions::give(&mut self.next_producer_id)
     }
 
     /// A fresh id, from the seeded generator.

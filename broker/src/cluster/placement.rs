@@ -35,24 +35,26 @@ impl Cluster {
     ) -> Result<(), Refused> {
         self.check_new_topic(name)?;
         let id = self.new_uuid();
-        let mut topic =
-            Topic { name: name.to_owned(), id, config, partitions: replicas.into_iter().map(Partition::new).collect() };
-        for partition in &mut topic.partitions {
-            partition.elect(|node| self.is_up(node));
-        }
-        self.topics.insert(topic);
+        let partitions = self.new_partitions(replicas);
+        self.topics.insert(Topic { name: name.to_owned(), id, config, partitions });
         Ok(())
     }
 
     /// Adds partitions with these replicas to a topic.
     pub(crate) fn grow_topic(&mut self, name: &str, replicas: Vec<Vec<i32>>) {
-        let mut partitions: Vec<Partition> = replicas.into_iter().map(Partition::new).collect();
-        for partition in &mut partitions {
-            partition.elect(|node| self.is_up(node));
-        }
+        let partitions = self.new_partitions(replicas);
         if let Some(topic) = self.topics.get_mut(name) {
             topic.partitions.extend(partitions);
         }
+    }
+
+    fn new_partitions(&self, replicas: Vec<Vec<i32>>) -> Vec<Partition> {
+        let mut partitions: Vec<Partition> = replicas.into_iter().map(Partition::new).collect();
+        for partition in &mut partitions {
+            partition.elect(|node| self.is_up(node));
+            partition.log.forgets_producers = self.config.unknown_producer_ids;
+        }
+        partitions
     }
 
     /// Checks that a topic of this name could be created.
@@ -101,6 +103,7 @@ impl Cluster {
         for index in 0..topic.partitions.len() {
             api::fetch::wake(self, topic.id, index, now);
         }
+        self.settle_transactions(now);
         true
     }
 
@@ -116,7 +119,20 @@ impl Cluster {
         }
         moved.lead(node);
         api::fetch::wake(self, id, usize::try_from(partition).unwrap_or(0), now);
+        self.settle_transactions(now);
         true
+    }
+
+    /// The node an id falls to, of a group or a transaction (FNV-1a, so that it is the same everywhere).
+    pub(super) fn home(&self, id: &str) -> i32 {
+        let hash = id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        i32::try_from(hash % u32::try_from(self.config.nodes).unwrap_or(1).max(1)).unwrap_or(0)
+    }
+
+    /// `node`, or the next one that is up.
+    pub(super) fn first_up(&self, node: i32) -> Option<i32> {
+        let nodes = self.config.nodes;
+        (0..nodes).map(|step| (node + step) % nodes).find(|node| self.is_up(*node))
     }
 
     /// Whether a node of this id is up.
@@ -166,5 +182,6 @@ impl Cluster {
                 self.coordinator_moved(&group, now);
             }
         }
+        self.settle_transactions(now);
     }
 }

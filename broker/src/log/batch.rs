@@ -16,8 +16,8 @@ const BEFORE_LENGTH: usize = 12;
 const CRC_FROM: usize = 21;
 
 const LOG_APPEND_TIME: i16 = 0x08;
-const TRANSACTIONAL: i16 = 0x10;
-const CONTROL: i16 = 0x20;
+pub(crate) const TRANSACTIONAL: i16 = 0x10;
+pub(crate) const CONTROL: i16 = 0x20;
 
 /// Fields of a batch's header, in wire order; magic is 2.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +102,11 @@ impl Header {
     /// True if the batch belongs to a transaction.
     pub(crate) fn is_transactional(&self) -> bool {
         self.attributes & TRANSACTIONAL != 0
+    }
+
+    /// True if the batch holds no data but a marker: where a transaction ended.
+    pub(crate) fn is_control(&self) -> bool {
+        self.attributes & CONTROL != 0
     }
 
     /// The codec's number, 0 to 7.
@@ -201,7 +206,7 @@ impl Batch {
         if header.count <= 0 || header.last_offset_delta != header.count - 1 {
             return invalid("The last offset delta and the number of records of the batch contradict each other");
         }
-        if header.attributes & CONTROL != 0 {
+        if header.is_control() {
             return invalid("A client may not write control batches");
         }
         if header.has_producer() && (header.base_sequence < 0 || header.producer_epoch < 0) {
@@ -258,6 +263,13 @@ pub(crate) mod tests {
             count,
         };
         Batch { header: header.sealed(&body), body: body.freeze() }
+    }
+
+    /// The same within a transaction.
+    pub(crate) fn transactional_batch(count: i32, producer_id: i64, producer_epoch: i16, base_sequence: i32) -> Batch {
+        let Batch { mut header, body } = producer_batch(count, producer_id, producer_epoch, base_sequence);
+        header.attributes |= TRANSACTIONAL;
+        Batch { header: header.sealed(&body), body }
     }
 
     fn bytes(batch: &Batch) -> Bytes {

@@ -1,18 +1,23 @@
 //! One partition's log: batches in offset order, kept as slices of the frames they came in.
 
+mod aborted;
 pub(crate) mod batch;
 mod codec;
 pub(crate) use codec::name as codec_name;
 pub(crate) mod encode;
 mod epochs;
+pub(crate) mod marker;
 pub(crate) mod producers;
 pub(crate) mod record;
 pub(crate) mod validate;
 
 use bytes::Bytes;
 
+pub(crate) use aborted::Aborted;
+use aborted::AbortedTransactions;
 use batch::{Batch, Header};
 use epochs::Epochs;
+use marker::Marker;
 use producers::Producers;
 
 /// Batches kept as a slice of their frame only from this size on; smaller ones are copied, so that a few bytes don't
@@ -34,7 +39,23 @@ impl Stored {
     }
 }
 
-/// A partition's log, its leader epochs and what it knows of producers.
+/// How much of a log a reader may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// Everything.
+    ReadUncommitted,
+    /// What is decided: nothing from the first open transaction on.
+    ReadCommitted,
+}
+
+impl Isolation {
+    /// What `isolation_level` in a request means.
+    pub(crate) fn of(level: i8) -> Self {
+        if level == 1 { Self::ReadCommitted } else { Self::ReadUncommitted }
+    }
+}
+
+/// A partition's log, its leader epochs and what it knows of producers and their transactions.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     batches: Vec<Stored>,
@@ -42,6 +63,9 @@ pub(crate) struct Log {
     end_offset: i64,
     pub(crate) epochs: Epochs,
     pub(crate) producers: Producers,
+    pub(crate) aborted: AbortedTransactions,
+    /// Forget producers with their records, as brokers did before KIP-360.
+    pub(crate) forgets_producers: bool,
 }
 
 impl Log {
@@ -53,6 +77,20 @@ impl Log {
     /// The offset the next record gets. The high watermark too: every replica shares this log.
     pub(crate) fn end_offset(&self) -> i64 {
         self.end_offset
+    }
+
+    /// The offset from which on a transaction is open: all before it is decided. The end if none is open.
+    pub(crate) fn last_stable_offset(&self) -> i64 {
+        let open_from = self.producers.open_from().unwrap_or(self.end_offset);
+        open_from.clamp(self.start_offset, self.end_offset)
+    }
+
+    /// The offset at which a reader's view ends.
+    pub(crate) fn end_for(&self, isolation: Isolation) -> i64 {
+        match isolation {
+            Isolation::ReadUncommitted => self.end_offset,
+            Isolation::ReadCommitted => self.last_stable_offset(),
+        }
     }
 
     /// All batches kept.
@@ -67,9 +105,7 @@ impl Log {
         header.leader_epoch = leader_epoch;
         let base_offset = header.base_offset;
         self.end_offset = header.last_offset() + 1;
-        if header.has_producer() {
-            self.producers.appended(&header);
-        }
+        self.note_producer(&header, &body);
         if keep {
             let body = if body.len() < SLICE_FROM_BYTES { Bytes::copy_from_slice(&body) } else { body };
             self.batches.push(Stored { head: header.write(), header, body });
@@ -79,35 +115,63 @@ impl Log {
         base_offset
     }
 
-    /// Slices of the log from the batch that holds `offset`, at most `max_bytes`; the last batch may be cut short.
+    /// Takes in what an appended batch says of its producer.
+    fn note_producer(&mut self, header: &Header, body: &Bytes) {
+        if !header.has_producer() {
+            return;
+        }
+        if !header.is_control() {
+            return self.producers.appended(header);
+        }
+        let Some(marker) = Marker::read(header, body) else { return };
+        let ended = self.producers.marked(marker, header.max_timestamp);
+        if let Some(ended) = ended.filter(|_| !marker.is_commit) {
+            self.aborted.add(Aborted {
+                producer_id: marker.producer_id,
+                first_offset: ended.first_offset,
+                last_offset: header.base_offset,
+                last_stable_offset: ended.undecided_from.unwrap_or(header.base_offset + 1),
+            });
+        }
+    }
+
+    /// Slices of the log from the batch that holds `offset` to `end`, at most `max_bytes`; the last batch may be cut
+    /// short.
     ///
     /// With `at_least_one` the first batch comes whole, however large it is (KIP-74).
-    pub(crate) fn read(&self, offset: i64, max_bytes: usize, at_least_one: bool) -> Slices {
-        let from = self.batches.partition_point(|batch| batch.header.last_offset() < offset);
-        let mut slices = Slices::default();
-        let mut room = match self.batches.get(from) {
+    pub(crate) fn read(&self, offset: i64, end: i64, max_bytes: usize, at_least_one: bool) -> Slices {
+        let batches = self.between(offset, end);
+        let mut slices = Slices { end_offset: offset, ..Slices::default() };
+        let mut room = match batches.first() {
             Some(first) if at_least_one => max_bytes.max(first.size()),
             Some(_) => max_bytes,
             None => return slices,
         };
-        for batch in &self.batches[from..] {
+        for batch in batches {
             for part in [&batch.head, &batch.body] {
                 let taken = part.len().min(room);
                 if taken == 0 {
                     return slices;
                 }
                 slices.push(part.slice(..taken));
+                slices.end_offset = batch.header.last_offset() + 1;
                 room -= taken;
             }
         }
         slices
     }
 
-    /// Bytes readable from `offset` on, counted up to `enough`.
-    pub(crate) fn readable_bytes(&self, offset: i64, enough: usize) -> usize {
+    /// Batches from the one that holds `offset` to those that begin before `end`.
+    fn between(&self, offset: i64, end: i64) -> &[Stored] {
         let from = self.batches.partition_point(|batch| batch.header.last_offset() < offset);
+        let to = self.batches.partition_point(|batch| batch.header.base_offset < end);
+        self.batches.get(from..to).unwrap_or_default()
+    }
+
+    /// Bytes readable from `offset` to `end`, counted up to `enough`.
+    pub(crate) fn readable_bytes(&self, offset: i64, end: i64, enough: usize) -> usize {
         let mut bytes = 0;
-        for batch in &self.batches[from..] {
+        for batch in self.between(offset, end) {
             bytes += batch.size();
             if bytes >= enough {
                 break;
@@ -122,6 +186,10 @@ impl Log {
         let gone = self.batches.partition_point(|batch| batch.header.last_offset() < self.start_offset);
         self.batches.drain(..gone);
         self.epochs.start_at(self.start_offset);
+        self.aborted.start_at(self.start_offset);
+        if self.forgets_producers {
+            self.producers.forget_before(self.start_offset);
+        }
     }
 
     /// Drops whole batches from the end so that nothing at or after `offset` is left, as an unclean election does.
@@ -134,8 +202,9 @@ impl Log {
         self.start_offset = self.start_offset.min(self.end_offset);
         self.epochs.truncate(self.end_offset);
         self.producers = Producers::default();
-        for batch in self.batches.iter().filter(|batch| batch.header.has_producer()) {
-            self.producers.appended(&batch.header);
+        self.aborted = AbortedTransactions::default();
+        for batch in self.batches.clone() {
+            self.note_producer(&batch.header, &batch.body);
         }
     }
 
@@ -183,6 +252,8 @@ impl Found {
 pub(crate) struct Slices {
     pub(crate) parts: Vec<Bytes>,
     pub(crate) bytes: usize,
+    /// The offset after the last record that is in, though its batch may be cut short.
+    pub(crate) end_offset: i64,
 }
 
 impl Slices {
@@ -194,8 +265,10 @@ impl Slices {
 
 #[cfg(test)]
 mod tests {
-    use super::batch::tests::{batch, producer_batch};
+    use super::batch::tests::{batch, producer_batch, transactional_batch};
     use super::*;
+
+    const END: i64 = i64::MAX;
 
     fn log(batches: &[i32]) -> Log {
         let mut log = Log::default();
@@ -221,19 +294,19 @@ mod tests {
     #[test]
     fn a_read_begins_with_the_batch_that_holds_the_offset() {
         let log = log(&[3, 3]);
-        assert_eq!(first_offset(&log.read(2, 10_000, false)), Some(0));
-        assert_eq!(first_offset(&log.read(3, 10_000, false)), Some(3));
-        assert_eq!(first_offset(&log.read(6, 10_000, true)), None);
+        assert_eq!(first_offset(&log.read(2, END, 10_000, false)), Some(0));
+        assert_eq!(first_offset(&log.read(3, END, 10_000, false)), Some(3));
+        assert_eq!(first_offset(&log.read(6, END, 10_000, true)), None);
     }
 
     #[test]
     fn a_read_is_cut_at_its_limit_but_never_within_the_first_batch_if_one_is_due() {
         let log = log(&[3, 3]);
         let size = log.batches()[0].size();
-        assert_eq!(log.read(0, size + 10, false).bytes, size + 10);
-        assert_eq!(log.read(0, 10, false).bytes, 10);
-        assert_eq!(log.read(0, 10, true).bytes, size);
-        assert_eq!(log.read(0, 0, false).bytes, 0);
+        assert_eq!(log.read(0, END, size + 10, false).bytes, size + 10);
+        assert_eq!(log.read(0, END, 10, false).bytes, 10);
+        assert_eq!(log.read(0, END, 10, true).bytes, size);
+        assert_eq!(log.read(0, END, 0, false).bytes, 0);
     }
 
     #[test]
@@ -270,7 +343,7 @@ mod tests {
         log.append(producer_batch(1, 9, 0, 1), 1, true);
         log.truncate(1);
         assert_eq!(log.end_offset(), 1);
-        assert!(log.producers.check(&producer_batch(1, 9, 0, 1).header).is_ok(), "sequence 1 is due again");
+        assert!(log.producers.check(&producer_batch(1, 9, 0, 1).header, false).is_ok(), "sequence 1 is due again");
     }
 
     #[test]
@@ -284,5 +357,75 @@ mod tests {
         assert_eq!(log.at_time(1_001), Some(Found { offset: 2, timestamp: 2_000, leader_epoch: 4 }));
         assert_eq!(log.at_time(2_001), None);
         assert_eq!(log.at_max_time(), Some(Found { offset: 2, timestamp: 2_000, leader_epoch: 4 }));
+    }
+
+    fn marker(producer_id: i64, is_commit: bool) -> Batch {
+        encode::marker(Marker { producer_id, producer_epoch: 0, is_commit, coordinator_epoch: 0 }, 1_000)
+    }
+
+    /// Two transactions, interleaved: 7 at 0 and 1, aborted at 4; 8 at 2 and 3, committed at 5.
+    fn interleaved() -> Log {
+        let mut log = Log::default();
+        log.append(transactional_batch(2, 7, 0, 0), 0, true);
+        log.append(transactional_batch(2, 8, 0, 0), 0, true);
+        log.append(marker(7, false), 0, true);
+        log.append(marker(8, true), 0, true);
+        log
+    }
+
+    #[test]
+    fn the_last_stable_offset_is_the_first_open_transactions() {
+        let mut log = log(&[1]);
+        assert_eq!(log.last_stable_offset(), 1, "nothing is open");
+        log.append(transactional_batch(2, 7, 0, 0), 0, true);
+        log.append(transactional_batch(2, 8, 0, 0), 0, true);
+        log.append(batch(1), 0, true);
+        assert_eq!(log.last_stable_offset(), 1);
+        log.append(marker(7, true), 0, true);
+        assert_eq!(log.last_stable_offset(), 3, "the other one is open");
+        log.append(marker(8, true), 0, true);
+        assert_eq!(log.last_stable_offset(), log.end_offset());
+    }
+
+    #[test]
+    fn a_reader_of_committed_records_stops_at_the_last_stable_offset() {
+        let mut log = log(&[3]);
+        log.append(transactional_batch(2, 7, 0, 0), 0, true);
+        let end = log.end_for(Isolation::ReadCommitted);
+        assert_eq!(log.read(0, end, 10_000, false).bytes, log.batches()[0].size());
+        assert_eq!(log.readable_bytes(0, end, 10_000), log.batches()[0].size());
+        assert_eq!(log.read(4, end, 10_000, true).bytes, 0, "the offset is there, but not for this reader");
+        assert_eq!(log.end_for(Isolation::ReadUncommitted), 5);
+    }
+
+    #[test]
+    fn an_aborted_transaction_is_noted_with_what_is_decided_by_then() {
+        let log = interleaved();
+        let aborted = Aborted { producer_id: 7, first_offset: 0, last_offset: 4, last_stable_offset: 2 };
+        assert_eq!(log.aborted.all(), [aborted], "the committed one isn't noted");
+    }
+
+    #[test]
+    fn deleted_records_no_longer_hold_back_the_last_stable_offset() {
+        let mut log = log(&[1]);
+        log.append(transactional_batch(2, 7, 0, 0), 0, true);
+        log.append(batch(1), 0, true);
+        log.delete_before(3);
+        assert_eq!((log.start_offset(), log.last_stable_offset()), (3, 3), "still open, but begun before the start");
+        log.append(marker(7, false), 0, true);
+        assert_eq!(log.last_stable_offset(), log.end_offset());
+        log.delete_before(log.end_offset());
+        assert_eq!(log.aborted.all(), []);
+    }
+
+    #[test]
+    fn truncation_takes_markers_back() {
+        let mut log = interleaved();
+        log.truncate(4);
+        assert_eq!((log.end_offset(), log.last_stable_offset()), (4, 0), "both are open again");
+        assert_eq!(log.aborted.all(), []);
+        log.append(marker(7, false), 1, true);
+        assert_eq!(log.last_stable_offset(), 2);
+        assert_eq!(log.aborted.all().len(), 1);
     }
 }

@@ -357,11 +357,3 @@ async fn the_coordinator_is_found_and_may_move() {
     assert_eq!(broker.coordinator("billing"), Some(home));
     assert_eq!(client.call(4, heartbeat(&joined)).await.error_code, 0);
 }
-
-#[tokio::test]
-async fn transactions_have_no_coordinator() {
-    let broker = broker().await;
-    let request = FindCoordinatorRequest::default().with_key_type(1).with_key(text("tx"));
-    let response = Client::of(&broker).call(3, request).await;
-    assert_eq!(response.error_code, ResponseError::InvalidRequest.code());
-}

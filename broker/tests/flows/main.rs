@@ -11,4 +11,5 @@ mod faults;
 mod groups;
 mod nodes;
 mod producing;
+mod transactions;
 mod versions;

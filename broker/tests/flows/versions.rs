@@ -1,7 +1,7 @@
 //! Every API in every version it is offered in.
 
 use kafka_protocol::messages::*;
-use kafka_protocol::protocol::Request;
+use kafka_protocol::protocol::{Request, StrBytes};
 
 use super::client::{Client, broker, offered};
 
@@ -46,6 +46,45 @@ async fn every_api_answers_in_every_version() {
     sweep(&mut client, IncrementalAlterConfigsRequest::default()).await;
     sweep(&mut client, OffsetDeleteRequest::default()).await;
     sweep(&mut client, DescribeClusterRequest::default()).await;
+    sweep(&mut client, AddPartitionsToTxnRequest::default()).await;
+    sweep(&mut client, AddOffsetsToTxnRequest::default()).await;
+    sweep(&mut client, EndTxnRequest::default()).await;
+    sweep(&mut client, TxnOffsetCommitRequest::default()).await;
+    sweep(&mut client, DescribeProducersRequest::default()).await;
+    sweep(&mut client, DescribeTransactionsRequest::default()).await;
+    sweep(&mut client, ListTransactionsRequest::default()).await;
+}
+
+/// What a client is told of `transaction.version`: the range that could be, the level that holds, and the epoch.
+async fn transaction_version(client: &mut Client, version: i16) -> (Option<(i16, i16)>, Option<i16>, i64) {
+    let response = client.call(version, named()).await;
+    let is_ours = |name: &StrBytes| name.as_str() == "transaction.version";
+    let supported = response.supported_features.iter().find(|feature| is_ours(&feature.name));
+    let finalized = response.finalized_features.iter().find(|feature| is_ours(&feature.name));
+    (
+        supported.map(|feature| (feature.min_version, feature.max_version)),
+        finalized.map(|feature| feature.max_version_level),
+        response.finalized_features_epoch,
+    )
+}
+
+#[tokio::test]
+async fn the_transaction_version_is_told_and_may_change() {
+    let broker = broker().await;
+    let mut client = Client::of(&broker);
+    assert_eq!(transaction_version(&mut client, 4).await, (Some((0, 2)), Some(2), 0));
+    assert_eq!(
+        transaction_version(&mut client, 3).await,
+        (None, Some(2), 0),
+        "older clients can't read a range from 0"
+    );
+    broker.set_transaction_version(1);
+    assert_eq!(transaction_version(&mut client, 4).await, (Some((0, 2)), Some(1), 1));
+    broker.set_transaction_version(0);
+    assert_eq!(transaction_version(&mut client, 4).await, (Some((0, 2)), None, 2));
+
+    let older = ottla_broker::Broker::builder().in_memory_only().transaction_version(1).await;
+    assert_eq!(transaction_version(&mut Client::of(&older), 4).await, (Some((0, 2)), Some(1), 0));
 }
 
 #[tokio::test]

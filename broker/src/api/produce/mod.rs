@@ -1,23 +1,30 @@
 //! Produce: append one batch to each partition named.
+//!
+//! ```text
+//! check (without the cluster) ─► transaction.rs: may its transaction write here? ─► append.rs: rules, producers, log
+//! ```
+
+mod append;
+mod transaction;
 
 use std::time::Duration;
 
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::produce_request::TopicProduceData;
 use kafka_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use kafka_protocol::messages::{BrokerId, ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use super::{Context, Outcome, fetch};
+use super::{Context, Outcome};
 use crate::cluster::Cluster;
 use crate::cluster::topics::Topics;
 use crate::config::Config;
 use crate::faults::Verdict;
 use crate::log::batch::{BadRecord, Batch, Refused};
-use crate::log::producers;
 use crate::log::record;
-use crate::log::validate::validate;
+use append::{Appended, append};
 
 /// The first version that names topics by id.
 const TOPIC_IDS_FROM: i16 = 13;
@@ -74,26 +81,37 @@ pub(super) fn answer(
     verdict: &Verdict,
     now: Duration,
 ) -> Outcome {
+    let named = |topic: &TopicProduceData| match context.version >= TOPIC_IDS_FROM {
+        true => cluster.topics.name_of(topic.topic_id).map(str::to_owned),
+        false => Some(topic.name.to_string()),
+    };
+    let names: Vec<Option<String>> = request.topic_data.iter().map(named).collect();
+    let mut parts = Vec::with_capacity(batches.len());
     let mut batches = batches.into_iter();
-    let mut response = ProduceResponse::default();
-    let mut failed = false;
-    for topic in request.topic_data {
-        let name = if context.version >= TOPIC_IDS_FROM {
-            cluster.topics.name_of(topic.topic_id).map(str::to_owned)
-        } else {
-            Some(topic.name.to_string())
-        };
-        let mut answers = Vec::with_capacity(topic.partition_data.len());
+    for (topic, name) in request.topic_data.iter().zip(&names) {
         for (partition, batch) in topic.partition_data.iter().zip(&mut batches) {
             let index = partition.index;
-            let appended = match (&name, verdict.error_at(name.as_deref().unwrap_or_default(), index)) {
+            let batch = match (name, verdict.error_at(name.as_deref().unwrap_or_default(), index)) {
                 (_, Some(code)) => Err(Refused::injected(code)),
                 _ if !(-1..=1).contains(&request.acks) => {
                     Err(Refused::new(ResponseError::InvalidRequiredAcks, "acks must be -1, 0 or 1"))
                 }
                 (None, _) => Err(Refused::new(ResponseError::UnknownTopicId, "No topic has this id")),
-                (Some(name), _) => batch.and_then(|batch| append(cluster, context.node, name, index, batch, now)),
+                (Some(_), None) => batch,
             };
+            parts.push(Part { topic: name.as_deref().unwrap_or_default(), index, batch });
+        }
+    }
+    let transactional_id = request.transactional_id.as_ref().map(|id| id.as_str());
+    transaction::agree(cluster, context, transactional_id, &mut parts, now);
+
+    let mut response = ProduceResponse::default();
+    let mut failed = false;
+    let mut parts = parts.into_iter();
+    for topic in request.topic_data {
+        let mut answers = Vec::with_capacity(topic.partition_data.len());
+        for Part { topic, index, batch } in parts.by_ref().take(topic.partition_data.len()) {
+            let appended = batch.and_then(|batch| append(cluster, context.node, topic, index, batch, now));
             failed |= appended.is_err();
             answers.push(match appended {
                 Ok(Appended { base_offset, time_ms, start_offset }) => PartitionProduceResponse::default()
@@ -101,7 +119,7 @@ pub(super) fn answer(
                     .with_base_offset(base_offset)
                     .with_log_append_time_ms(time_ms)
                     .with_log_start_offset(start_offset),
-                Err(refused) => refusal(cluster, &mut response, index, name.as_deref(), refused, context.version),
+                Err(refused) => refusal(cluster, &mut response, topic, index, refused, context.version),
             });
         }
         let answered = TopicProduceResponse::default().with_partition_responses(answers);
@@ -118,72 +136,21 @@ pub(super) fn answer(
     }
 }
 
-/// Where a batch went, or where it was already.
-struct Appended {
-    base_offset: i64,
-    /// The broker's time, with `LogAppendTime`; else -1.
-    time_ms: i64,
-    start_offset: i64,
-}
-
-fn append(
-    cluster: &mut Cluster,
-    node: i32,
-    name: &str,
+/// One partition of a request.
+struct Part<'a> {
+    /// Empty if there is none of the id asked for.
+    topic: &'a str,
     index: i32,
-    mut batch: Batch,
-    now: Duration,
-) -> Result<Appended, Refused> {
-    let (keep, now_ms) = (!cluster.config.discard, cluster.config.wall_ms(now));
-    let unknown = || Refused::new(ResponseError::UnknownTopicOrPartition, "There is no such partition");
-    let topic = cluster.topics.get_mut(name).ok_or_else(unknown)?;
-    let slot = usize::try_from(index).map_err(|_| unknown())?;
-    let partition = topic.partitions.get_mut(slot).ok_or_else(unknown)?;
-    if partition.leader != node {
-        let message = format!("Node {node} is not the leader");
-        return Err(Refused::new(ResponseError::NotLeaderOrFollower, message));
-    }
-    let limit = topic.config.max_message_bytes();
-    if batch.size() > limit {
-        let message = format!("The batch has {} bytes, max.message.bytes is {limit}", batch.size());
-        return Err(Refused::new(ResponseError::MessageTooLarge, message));
-    }
-    if cluster.config.check_records {
-        validate(&batch, &topic.config.record_rules(), now_ms)?;
-    }
-    if batch.header.is_transactional() {
-        let message = "No transaction is under way: this broker has none";
-        return Err(Refused::new(ResponseError::InvalidTxnState, message));
-    }
-    let log = &mut partition.log;
-    if batch.header.has_producer()
-        && let producers::Verdict::Duplicate(written) = log.producers.check(&batch.header)?
-    {
-        return Ok(Appended {
-            base_offset: written.base_offset,
-            time_ms: written.max_timestamp,
-            start_offset: log.start_offset(),
-        });
-    }
-    let mut time_ms = -1;
-    if topic.config.is_log_append_time() {
-        let Batch { header, body } = &mut batch;
-        header.set_log_append_time(now_ms, body);
-        time_ms = now_ms;
-    }
-    let base_offset = log.append(batch, partition.leader_epoch, keep);
-    let appended = Appended { base_offset, time_ms, start_offset: log.start_offset() };
-    let id = topic.id;
-    fetch::wake(cluster, id, slot, now);
-    Ok(appended)
+    /// What to append, unless it is refused already.
+    batch: Result<Batch, Refused>,
 }
 
 /// The answer for a partition whose batch was not taken. If another node leads, it says which (KIP-951).
 fn refusal(
     cluster: &Cluster,
     response: &mut ProduceResponse,
+    topic: &str,
     index: i32,
-    name: Option<&str>,
     refused: Refused,
     version: i16,
 ) -> PartitionProduceResponse {
@@ -197,7 +164,7 @@ fn refusal(
         .with_base_offset(-1)
         .with_record_errors(refused.records.into_iter().map(bad_record).collect())
         .with_error_message((!refused.message.is_empty()).then(|| StrBytes::from_string(refused.message)));
-    let Some(partition) = name.and_then(|name| cluster.topics.partition(name, index)) else { return answer };
+    let Some(partition) = cluster.topics.partition(topic, index) else { return answer };
     if !WITHOUT_START_OFFSET.contains(&refused.code) {
         answer.log_start_offset = partition.log.start_offset();
     }
