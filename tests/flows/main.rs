@@ -12,6 +12,7 @@ mod groups;
 mod lifetimes;
 mod produce;
 mod retries;
+mod transactions;
 mod transactions_consume;
 
 use std::time::Duration;

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::Broker;
+use crate::cluster::Cluster;
 use crate::config::LATEST_TRANSACTION_VERSION;
 use crate::transaction::Transaction;
 
@@ -60,6 +61,17 @@ impl Broker {
             cluster.features.transaction_version = level;
             cluster.features.epoch += 1;
         });
+    }
+
+    /// Sets the epoch of a transactional id's producer, while no transaction is open: so that a test need not raise it
+    /// 32,767 times to see what comes after the last.
+    ///
+    /// # Errors
+    /// If no producer was initialized for the id.
+    pub fn set_producer_epoch(&self, id: &str, epoch: i16) -> io::Result<()> {
+        let set = |cluster: &mut Cluster, _| cluster.transactions.get_mut(id).map(|known| known.set_epoch(epoch));
+        let unknown = || io::Error::new(io::ErrorKind::NotFound, format!("no producer of transactional id {id}"));
+        self.shared().change(set).ok_or_else(unknown)
     }
 
     /// The node that coordinates a transactional id; `None` if no node is up.

@@ -122,6 +122,12 @@ pub(crate) struct Transaction {
 }
 
 impl Transaction {
+    /// Sets the producer's epoch, as if it had been raised so often.
+    pub(crate) fn set_epoch(&mut self, epoch: i16) {
+        self.epoch = epoch;
+        self.last_epoch = NO_EPOCH;
+    }
+
     /// A transactional id that was never used. It has a producer id, but no epoch before [`Self::init`].
     pub(crate) fn new(producer_id: i64) -> Self {
         Self {
