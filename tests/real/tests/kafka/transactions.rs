@@ -1,11 +1,14 @@
-//! Transactions that Java's producers wrote, as they are read here and by Java.
+//! Transactions: what Java's producers wrote, as it is read here and by Java, and groups that read and write in them.
+#![expect(clippy::disallowed_methods, reason = "a test that runs members beside each other starts tasks")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ottla::config::{IsolationLevel, OffsetReset};
-use ottla::{Consumer, TopicPartition};
+use ottla::{Consumer, Producer, Record, Records, Retry, TopicPartition, TransactionalProducer};
 use real::{Cluster, Program, need, shared};
 
 const PARTITIONS: u16 = 3;
@@ -103,4 +106,132 @@ async fn ends_before_the_open_transaction(bootstrap: &str, topic: &str, open: i6
     consumer.seek_to_end(&partitions).await?;
     ensure!(consumer.position(&partitions[0]).await? == open);
     Ok(())
+}
+
+/// A member of the group that copies `source` to `sink`, transaction by transaction; every third one it aborts.
+struct Copier {
+    consumer: Consumer,
+    producer: TransactionalProducer,
+    sink: String,
+    is_over: Arc<AtomicBool>,
+    begun: u32,
+}
+
+impl Copier {
+    async fn start(bootstrap: &str, source: &str, sink: &str, name: &str) -> Result<Worker> {
+        let consumer = Consumer::builder(bootstrap)
+            .group(format!("{source}-copied"))
+            .auto_offset_reset(OffsetReset::Earliest)
+            .isolation_level(IsolationLevel::ReadCommitted)
+            .enable_auto_commit(false)
+            .max_poll_records(20_usize)
+            .set("session.timeout.ms", "6000")
+            .set("heartbeat.interval.ms", "300")
+            .build()?;
+        consumer.subscribe([source]).await?;
+        let producer = Producer::builder(bootstrap).transactional_id(format!("{sink}-{name}")).build_transactional()?;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let copier = Self { consumer, producer, sink: sink.to_owned(), is_over: is_over.clone(), begun: 0 };
+        Ok(Worker { is_over, task: tokio::spawn(copier.run()) })
+    }
+
+    async fn run(mut self) -> Result<()> {
+        self.producer.init().await?;
+        while !self.is_over.load(Ordering::Relaxed) {
+            let records = self.consumer.poll(Duration::from_millis(200)).await?;
+            if records.next_offsets().is_empty() {
+                continue;
+            }
+            if let Err(error) = self.copy(&records).await {
+                ensure!(error.retry() == Retry::Abort, "{error}");
+                self.consumer.seek_to_committed().await?;
+            }
+        }
+        self.consumer.close(LIMIT).await?;
+        Ok(self.producer.close(LIMIT).await?)
+    }
+
+    /// One transaction.
+    async fn copy(&mut self, records: &Records) -> Result<(), ottla::Error> {
+        self.begun += 1;
+        let transaction = self.producer.begin().await?;
+        for record in records {
+            transaction.enqueue(Record::to(&self.sink).value(record.value().unwrap_or_default())).await?;
+        }
+        let sent = transaction.send_offsets(records.next_offsets(), &self.consumer.group_metadata()?).await;
+        if sent.is_ok() && !self.begun.is_multiple_of(3) {
+            return Ok(transaction.commit().await?);
+        }
+        transaction.abort().await?;
+        self.consumer.seek_to_committed().await?;
+        Ok(())
+    }
+}
+
+/// A running [`Copier`].
+struct Worker {
+    is_over: Arc<AtomicBool>,
+    task: tokio::task::JoinHandle<Result<()>>,
+}
+
+impl Worker {
+    async fn stop(self) -> Result<()> {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.task.await?
+    }
+}
+
+#[tokio::test]
+async fn members_that_copy_in_transactions_copy_every_record_once() -> Result<()> {
+    const RECORDS: usize = 3_000;
+    let cluster = shared();
+    let bootstrap = cluster.bootstrap();
+    let (source, sink) = (cluster.topic("copied-from", PARTITIONS)?, cluster.topic("copied-to", PARTITIONS)?);
+    let producer = Producer::builder(&*bootstrap).build()?;
+    for number in 0..RECORDS {
+        let number = number.to_string();
+        producer.enqueue(Record::to(&source).key(&*number).value(&*number)).await?;
+    }
+    producer.close(LIMIT).await?;
+
+    let first = Copier::start(&bootstrap, &source, &sink, "first").await?;
+    let reader = Consumer::builder(&*bootstrap)
+        .auto_offset_reset(OffsetReset::Earliest)
+        .isolation_level(IsolationLevel::ReadCommitted)
+        .build()?;
+    reader.assign((0..i32::from(PARTITIONS)).map(|number| TopicPartition::new(&*sink, number))).await?;
+    let mut copied = BTreeMap::<String, usize>::new();
+    read_until(&reader, &mut copied, RECORDS / 4).await?;
+    let second = Copier::start(&bootstrap, &source, &sink, "second").await?;
+    read_until(&reader, &mut copied, RECORDS / 2).await?;
+    first.stop().await?;
+    let third = Copier::start(&bootstrap, &source, &sink, "third").await?;
+    read_until(&reader, &mut copied, RECORDS).await?;
+    second.stop().await?;
+    third.stop().await?;
+
+    // What was written twice would be there by now.
+    read_until(&reader, &mut copied, RECORDS).await?;
+    copied.extend(values(&reader.poll(Duration::from_secs(2)).await?).map(|value| (value, 2)));
+    let twice: Vec<_> = copied.iter().filter(|(_, times)| **times > 1).collect();
+    ensure!(copied.len() == RECORDS && twice.is_empty(), "{} records, twice: {twice:?}", copied.len());
+    Ok(())
+}
+
+fn values(records: &Records) -> impl Iterator<Item = String> {
+    records.iter().map(|record| String::from_utf8_lossy(record.value().unwrap_or_default()).into_owned())
+}
+
+/// Reads until so many different values were there.
+async fn read_until(reader: &Consumer, copied: &mut BTreeMap<String, usize>, count: usize) -> Result<()> {
+    let read = async {
+        while copied.len() < count {
+            for value in values(&reader.poll(LIMIT).await?) {
+                *copied.entry(value).or_default() += 1;
+            }
+        }
+        Ok(())
+    };
+    let outcome = tokio::time::timeout(2 * LIMIT, read).await;
+    outcome.with_context(|| format!("only {} records were copied", copied.len()))?
 }
