@@ -1,5 +1,6 @@
 //! `ottla consume`
 
+use ottla::{Producer, Record};
 use ottla_broker::Broker;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -30,6 +31,29 @@ async fn what_was_produced_with_keys_headers_and_nulls_is_printed_alike() {
     let arguments = ["consume", "-b", &address, "-t", "orders", "--from-beginning", "--exit-at-end"];
     assert_eq!(run(&[&arguments[..], &layout].concat(), b"").await.ok(), lines);
     assert_eq!(run(&arguments, b"").await.ok(), "tea\nnull\na::b\n", "values alone, by default");
+}
+
+/// The end is before the first open transaction, and behind the marker of the one before.
+#[tokio::test(flavor = "multi_thread")]
+async fn committed_records_end_before_an_open_transaction() {
+    let (_broker, address) = orders(2).await;
+    let producer = Producer::builder(&address).transactional_id("t").build_transactional().unwrap();
+    let send = async |value: &str| {
+        let transaction = producer.begin().await.unwrap();
+        transaction.send(Record::to("orders").partition(0).value(value)).await.unwrap();
+        transaction
+    };
+    send("tea").await.commit().await.unwrap();
+    send("milk").await.abort().await.unwrap();
+    let consume = ["consume", "-b", &address, "-t", "orders", "--from-beginning", "--exit-at-end"];
+    let committed = [&consume[..], &["-X", "isolation.level=read_committed"]].concat();
+    assert_eq!(run(&committed, b"").await.ok(), "tea\n");
+
+    let open = send("juice").await;
+    assert_eq!(run(&committed, b"").await.ok(), "tea\n");
+    assert_eq!(run(&consume, b"").await.ok(), "tea\nmilk\njuice\n");
+    open.commit().await.unwrap();
+    assert_eq!(run(&committed, b"").await.ok(), "tea\njuice\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

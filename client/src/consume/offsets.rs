@@ -39,7 +39,8 @@ impl Consumer {
         self.go_to(partitions, "seek_to_beginning", Place::Asking(EARLIEST))
     }
 
-    /// Goes on at the end: only what is written from now on. Looked up in the background.
+    /// Goes on at the end: only what is written from now on. Looked up in the background. With
+    /// `isolation.level=read_committed` the end is where the first open transaction begins.
     ///
     /// # Errors
     /// As [`seek_to_beginning`](Self::seek_to_beginning).
@@ -226,7 +227,8 @@ impl Consumer {
         Ok(found.into_iter().map(|(partition, found)| (partition, found.offset)).collect())
     }
 
-    /// The offset that the next record of each partition will get.
+    /// The offset that the next record of each partition will get; with `isolation.level=read_committed` that of the first
+    /// record of an open transaction, if there is one: no position gets past it.
     ///
     /// # Errors
     /// As [`beginning_offsets`](Self::beginning_offsets).

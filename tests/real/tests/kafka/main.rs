@@ -5,3 +5,4 @@ mod embedded;
 mod groups;
 mod produce;
 mod program;
+mod transactions;
