@@ -2,6 +2,7 @@
 
 mod cluster;
 mod embedded;
+mod embedded_transactions;
 mod groups;
 mod produce;
 mod program;
