@@ -12,6 +12,7 @@ mod groups;
 mod lifetimes;
 mod produce;
 mod retries;
+mod sequences;
 mod transactions;
 mod transactions_consume;
 

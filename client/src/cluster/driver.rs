@@ -26,6 +26,8 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Wanted {
     topics: BTreeSet<Str>,
+    /// Those of them that nobody has asked about yet: asked for at once, and alone.
+    new: BTreeSet<Str>,
     auto_create: bool,
     refresh: bool,
     avoid: BTreeSet<i32>,
@@ -34,27 +36,34 @@ pub(super) struct Wanted {
 impl Wanted {
     pub(super) fn new(auto_create: bool) -> Self {
         // The first metadata is asked for at once: it finds the brokers.
-        Self { topics: BTreeSet::new(), auto_create, refresh: true, avoid: BTreeSet::new() }
+        Self { topics: BTreeSet::new(), new: BTreeSet::new(), auto_create, refresh: true, avoid: BTreeSet::new() }
     }
 
     /// True if it is news.
     pub(super) fn add(&mut self, topic: &str) -> bool {
-        let new = !self.topics.contains(topic) && self.topics.insert(topic.into());
-        self.refresh |= new;
-        new
+        if self.topics.contains(topic) {
+            return false;
+        }
+        self.new.insert(topic.into());
+        self.topics.insert(topic.into())
     }
 
     /// True if there is one among them that was not kept before.
     pub(super) fn replace<'a>(&mut self, topics: impl IntoIterator<Item = &'a str>) -> bool {
         let topics: BTreeSet<Str> = topics.into_iter().map(Str::from).collect();
-        let new = !topics.is_subset(&self.topics);
+        self.new.retain(|topic| topics.contains(topic));
+        self.new.extend(topics.difference(&self.topics).cloned());
         self.topics = topics;
-        self.refresh |= new;
-        new
+        !self.new.is_empty()
     }
 
     pub(super) fn remove(&mut self, topic: &str) {
         self.topics.remove(topic);
+        self.new.remove(topic);
+    }
+
+    fn is_due(&self) -> bool {
+        self.refresh || !self.new.is_empty()
     }
 
     pub(super) fn refresh(&mut self) {
@@ -68,9 +77,9 @@ impl Wanted {
 
     /// What to ask now: the request, and whom rather not to.
     fn take(&mut self) -> (MetadataRequest, BTreeSet<i32>) {
-        self.refresh = false;
-        let topics = self
-            .topics
+        let new = std::mem::take(&mut self.new);
+        let asked = if std::mem::take(&mut self.refresh) || new.is_empty() { &self.topics } else { &new };
+        let topics = asked
             .iter()
             .map(|name| MetadataRequestTopic { name: Some(name.clone()), ..MetadataRequestTopic::default() })
             .collect();
@@ -108,7 +117,7 @@ impl Driver {
     async fn run(mut self) {
         loop {
             let Some(cluster) = self.cluster.upgrade() else { return };
-            let wanted = cluster.wanted.lock().refresh;
+            let wanted = cluster.wanted.lock().is_due();
             let max_age = cluster.config().metadata_max_age;
             if !wanted {
                 drop(cluster);
@@ -116,9 +125,11 @@ impl Driver {
                 let is_aged = tokio::time::timeout(max_age, self.wake.notified()).await.is_err();
                 let Some(cluster) = self.cluster.upgrade() else { return };
                 // It may have been woken for what was asked, and answered, before it slept.
-                if !is_aged && !cluster.wanted.lock().refresh {
+                let mut wanted = cluster.wanted.lock();
+                if !is_aged && !wanted.is_due() {
                     continue;
                 }
+                wanted.refresh |= is_aged;
             } else {
                 drop(cluster);
             }
@@ -140,8 +151,24 @@ impl Driver {
                 }
             };
             drop(cluster);
-            tokio::time::sleep(wait).await;
+            if !self.pause(wait).await {
+                return;
+            }
         }
+    }
+
+    /// Waits before the next round, unless there is a topic that nobody has asked about (edge 15). False once the
+    /// cluster is gone.
+    async fn pause(&self, wait: Duration) -> bool {
+        let end = after(Instant::now(), wait);
+        while until(end, self.wake.notified()).await.is_some() {
+            let Some(cluster) = self.cluster.upgrade() else { return false };
+            let wanted = cluster.wanted.lock();
+            if self.first_failure.is_none() && !wanted.new.is_empty() {
+                return true;
+            }
+        }
+        true
     }
 
     /// One round: asks brokers until one answers.

@@ -101,6 +101,10 @@ impl Sender {
                     }
                 },
             };
+            let is_written = matches!(&verdict, Verdict::Settled(settlement) if settlement.failure().is_none());
+            if let Some(queue) = self.queues.get_mut(&index).filter(|_| is_written) {
+                queue.is_known_to(sent.broker, queue.batches[place].header.producer_id, now);
+            }
             self.carry_out(index, place, verdict, now, random);
         }
         self.renumber();

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_wire::Uuid;
@@ -15,6 +16,9 @@ use crate::error::Error;
 
 /// A broker remembers the last five batches of a producer in each partition: no more may be in flight.
 const MAX_NUMBERED_IN_FLIGHT: usize = 5;
+
+/// Sooner than any broker is set to forget a producer.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// The producer's id and epoch, which make its sequence numbers its own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,6 +45,8 @@ pub(super) struct Queue {
     pub(super) renumber: Option<Renumber>,
     /// The last offset known to be written, or -1.
     pub(super) last_written: i64,
+    /// Whose numbers the leader is known to keep, which leader, and since when.
+    known_to: Option<(i64, i32, Instant)>,
 }
 
 /// Which batch: the one that was closed as number `batch`, or the part of it that begins with record `from`.
@@ -193,6 +199,7 @@ impl Queue {
             numbers: None,
             renumber: None,
             last_written: -1,
+            known_to: None,
         }
     }
 
@@ -210,7 +217,7 @@ impl Queue {
         }
         let place = self.batches.iter().position(|batch| !batch.is_in_flight())?;
         let in_flight = self.batches.iter().filter(|batch| batch.is_in_flight()).count();
-        if alone && in_flight > 0 || numbered && in_flight >= MAX_NUMBERED_IN_FLIGHT {
+        if alone && in_flight > 0 || numbered && in_flight >= self.most_in_flight() {
             return None;
         }
         // One that was refused because of what is before it goes when that was sent once more.
@@ -221,6 +228,30 @@ impl Queue {
                 .all(|before| matches!(before.state, State::InFlight(_, with) if with > refused))
         });
         (again && matches!(self.batches[place].state, State::Ready(_))).then_some(place)
+    }
+
+    /// A leader that does not know the producer takes any number as the first: the second batch if it fails to write
+    /// the first. So the first is sent alone.
+    fn most_in_flight(&self) -> usize {
+        let owner = self.batches.iter().find(|batch| batch.is_numbered()).map(|batch| batch.header.producer_id);
+        match (self.known_to, owner) {
+            (Some((id, leader, _)), Some(owner)) if id == owner && self.leader == Some(leader) => {
+                MAX_NUMBERED_IN_FLIGHT
+            }
+            _ => 1,
+        }
+    }
+
+    /// The leader answered that it has written a batch of this producer.
+    pub(super) fn is_known_to(&mut self, broker: i32, producer_id: i64, now: Instant) {
+        self.known_to = Some((producer_id, broker, now));
+    }
+
+    /// Brokers forget producers that rest (`producer.id.expiration.ms`, a day).
+    pub(super) fn rested(&mut self, now: Instant) {
+        if self.batches.is_empty() && self.known_to.is_some_and(|(.., since)| now > since + FORGOTTEN_AFTER) {
+            self.known_to = None;
+        }
     }
 
     pub(super) fn place_of(&self, batch: BatchId) -> Option<usize> {
@@ -296,6 +327,7 @@ pub(super) fn after(sequence: i32, count: i32) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::disallowed_methods, reason = "a start for the time that the tests move")]
     use super::*;
     use crate::produce::delivery::Unreported;
 
@@ -312,6 +344,8 @@ mod tests {
             batch.state = State::Ready(Sealed::plain(vec![id as u8; 10]));
             queue.batches.push_back(batch);
         }
+        queue.leader = Some(1);
+        queue.is_known_to(1, FIRST.id, Instant::now());
         queue
     }
 

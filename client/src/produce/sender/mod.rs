@@ -156,6 +156,7 @@ impl Sender {
             self.leaders.extend(queue.leader);
             queue
         });
+        queue.rested(closed.opened);
         let expires = closed.opened.checked_add(self.policy.delivery_timeout);
         if let Some(expires) = expires {
             self.expiries.insert((expires, slot.index, closed.id.into()));

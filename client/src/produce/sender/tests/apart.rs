@@ -33,7 +33,7 @@ impl Fixture {
         let id = self.next_batch;
         self.next_batch += 1;
         let closed = ClosedBatch { id, header, body: Vec::with_capacity(20_000), outcome, opened: self.now };
-        self.sender.add(&slot, &closed, &self.metadata);
+        self.add(&slot, &closed);
         self.sender.sealed(0, id, sealed, 20_000);
         deliveries
     }

@@ -27,6 +27,8 @@ struct Fixture {
     next_batch: u64,
     /// What answers say is the log's first offset.
     log_start: i64,
+    /// The leaders have written nothing of this producer yet.
+    is_unknown: bool,
     random: fastrand::Rng,
 }
 
@@ -57,6 +59,7 @@ impl Fixture {
             now: Instant::now(),
             next_batch: 0,
             log_start: 0,
+            is_unknown: false,
             random: fastrand::Rng::with_seed(7),
         };
         fixture.lead(leaders, 0);
@@ -105,9 +108,18 @@ impl Fixture {
         self.next_batch += 1;
         let header = BatchHeader { count, last_offset_delta: count - 1, ..BatchHeader::default() };
         let closed = ClosedBatch { id, header, body: vec![0; bytes], outcome, opened: self.now };
-        self.sender.add(&slot, &closed, &self.metadata);
+        self.add(&slot, &closed);
         self.sender.sealed(slot.index, id, Sealed::plain(closed.body), bytes);
         delivery
+    }
+
+    fn add(&mut self, slot: &Arc<Slot>, closed: &ClosedBatch) {
+        self.sender.add(slot, closed, &self.metadata);
+        if let Some(queue) = self.sender.queues.get_mut(&slot.index)
+            && let Some(leader) = queue.leader.filter(|_| !self.is_unknown)
+        {
+            queue.is_known_to(leader, IDENTITY.id, self.now);
+        }
     }
 
     fn take(&mut self) -> Option<Outgoing> {

@@ -52,6 +52,39 @@ fn the_last_epoch_asks_for_a_new_id() {
     assert_eq!(numbers(&fixture.take().unwrap().request), [(0, 0)]);
 }
 
+/// edge 1: a leader that does not know the producer would take the second batch as the first.
+#[test]
+fn the_first_batch_to_a_leader_is_sent_alone() {
+    let mut fixture = Fixture::new(&[1]);
+    fixture.is_unknown = true;
+    for _ in 0..3 {
+        fixture.batch(0, 1, 100);
+    }
+    let first = fixture.take().unwrap();
+    assert!(fixture.take().is_none());
+    fixture.reply(&first, Code::NotEnoughReplicas, -1);
+    fixture.pass(SECOND);
+    let again = fixture.take().unwrap();
+    assert_eq!(numbers(&again.request), [(0, 0)]);
+    assert!(fixture.take().is_none());
+    fixture.reply(&again, Code::None, 0);
+    assert_eq!(std::iter::from_fn(|| fixture.take()).count(), 2);
+}
+
+/// A leader that was not told for long may have forgotten the producer.
+#[test]
+fn after_a_long_rest_the_first_batch_is_sent_alone_again() {
+    let mut fixture = Fixture::new(&[1]);
+    fixture.batch(0, 1, 100);
+    let first = fixture.take().unwrap();
+    fixture.reply(&first, Code::None, 0);
+    fixture.is_unknown = true;
+    fixture.pass(Duration::from_secs(3_600));
+    fixture.batch(0, 1, 100);
+    fixture.batch(0, 1, 100);
+    assert!(fixture.take().is_some() && fixture.take().is_none());
+}
+
 /// edge 7: the broker could not say where its log starts, so nothing follows from its not knowing the producer.
 #[test]
 fn an_unknown_producer_without_a_log_start_is_only_sent_again() {
