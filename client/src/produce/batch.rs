@@ -161,9 +161,9 @@ impl Slot {
         self.gathering.lock().close();
     }
 
-    /// Whether the batch called `id` is still open.
-    pub(super) fn is_open(&self, id: u64) -> bool {
-        self.gathering.lock().open.as_ref().is_some_and(|open| open.id == id)
+    /// Bytes of the batch called `id`, if it is still open.
+    pub(super) fn open_size(&self, id: u64) -> Option<usize> {
+        self.gathering.lock().open.as_ref().filter(|open| open.id == id).map(|open| open.body.len())
     }
 
     /// Makes the bodies of the next batches no larger than this (edge 11).

@@ -1,7 +1,6 @@
 //! The task behind a producer: the only place here with a clock.
 #![expect(clippy::disallowed_methods, reason = "driver: owns the clock and the tasks")]
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -16,6 +15,7 @@ use super::Core;
 use super::batch::Slot;
 use super::compress::Sealed;
 use super::identify::identify;
+use super::overdue::{Lingered, Overdue};
 use super::queue::{BatchId, Identity};
 use super::request::Outgoing;
 use super::sender::{Policy, Sender, Settled};
@@ -91,7 +91,7 @@ pub(super) fn start(core: &Arc<Core>, events: mpsc::UnboundedReceiver<Event>) {
         views: core.cluster.watch(),
         sender: Sender::new(policy),
         events,
-        overdue: VecDeque::new(),
+        overdue: Overdue::default(),
         flushes: Vec::new(),
         close: None,
         asks_identity: false,
@@ -106,8 +106,7 @@ pub(super) struct Driver {
     events: mpsc::UnboundedReceiver<Event>,
     views: watch::Receiver<View>,
     pub(super) sender: Sender,
-    /// Batches that have lingered, left open because nothing can be sent for them yet: they may still grow.
-    overdue: VecDeque<(Instant, Arc<Slot>, u64)>,
+    overdue: Overdue,
     /// Flushes, each with the first batch it does not wait for.
     flushes: Vec<(u64, oneshot::Sender<()>)>,
     pub(super) transactions: Option<Transactions>,
@@ -213,6 +212,9 @@ impl Driver {
             }
         }
         self.sender.on_metadata(&metadata);
+        for lingered in self.overdue.take_all() {
+            self.on_lingered(lingered);
+        }
     }
 
     /// Takes in the batches that are full or have lingered.
@@ -221,33 +223,59 @@ impl Driver {
         if closing || self.core.memory.is_exhausted() {
             self.close_open();
         }
-        let mut slots = {
+        let (lingered, mut slots) = {
             let mut news = self.core.inbox.news.lock();
-            while news.opened.front().is_some_and(|(until, ..)| *until <= now) {
-                if let Some((until, slot, id)) = news.opened.pop_front() {
-                    self.overdue.push_back((until, slot, id));
-                }
-            }
+            let count = news.opened.iter().take_while(|(until, ..)| *until <= now).count();
+            let lingered: Vec<_> = news.opened.drain(..count).collect();
             let set = !news.opened.is_empty();
             self.core.inbox.timer_is_set.store(set, Ordering::Release);
-            std::mem::take(&mut news.filled)
+            (lingered, std::mem::take(&mut news.filled))
         };
         for slot in slots.drain(..) {
             self.take_closed(&slot);
         }
-        let metadata = self.views.borrow().metadata.clone();
-        for _ in 0..self.overdue.len() {
-            let Some((lingered, slot, id)) = self.overdue.pop_front() else { break };
-            let expired = self.expiry(lingered) <= now;
-            let leader = metadata.partition(&slot.topic, slot.partition).and_then(|partition| partition.leader);
-            let known = leader.is_some() && (!self.core.config.enable_idempotence || self.sender.identity.is_some());
-            if known && !expired && !self.sender.has_room_for(slot.index, leader) && slot.is_open(id) {
-                self.overdue.push_back((lingered, slot, id));
-            } else {
-                slot.close(id);
-                self.take_closed(&slot);
+        for (until, slot, batch) in lingered {
+            self.on_lingered(Lingered { until, slot, batch });
+        }
+        let given_up = self.overdue.oldest().filter(|oldest| self.expiry(*oldest) <= now);
+        if given_up.is_some() {
+            let config = &self.core.config;
+            let age = config.delivery_timeout.saturating_sub(config.linger);
+            for lingered in now.checked_sub(age).map(|until| self.overdue.take_until(until)).unwrap_or_default() {
+                self.close(&lingered);
             }
         }
+        for leader in self.overdue.leaders() {
+            let room = self.sender.room(leader);
+            let mut due = Vec::new();
+            self.overdue.take(leader, room, |lingered| {
+                let size = lingered.slot.open_size(lingered.batch);
+                if size.is_some() && self.sender.waits(lingered.slot.index) {
+                    return None;
+                }
+                due.push(lingered.clone());
+                Some(size.unwrap_or(0))
+            });
+            for lingered in due {
+                self.close(&lingered);
+            }
+        }
+    }
+
+    /// A batch has lingered: it goes out, or waits until there is room for it.
+    fn on_lingered(&mut self, lingered: Lingered) {
+        let slot = &lingered.slot;
+        let known = self.views.borrow().metadata.partition(&slot.topic, slot.partition).and_then(|known| known.leader);
+        match known.filter(|_| !self.core.config.enable_idempotence || self.sender.identity.is_some()) {
+            Some(leader) => self.overdue.push(leader, lingered),
+            // What is missing is asked for once there is something to be sent.
+            None => self.close(&lingered),
+        }
+    }
+
+    fn close(&mut self, lingered: &Lingered) {
+        lingered.slot.close(lingered.batch);
+        self.take_closed(&lingered.slot);
     }
 
     /// When a batch that had lingered until `lingered` is given up, sent or not.
@@ -266,9 +294,11 @@ impl Driver {
         for slot in filled {
             self.take_closed(&slot);
         }
-        for (_, slot, id) in std::mem::take(&mut self.overdue).into_iter().chain(opened) {
-            slot.close(id);
-            self.take_closed(&slot);
+        for lingered in self.overdue.take_all() {
+            self.close(&lingered);
+        }
+        for (until, slot, batch) in opened {
+            self.close(&Lingered { until, slot, batch });
         }
     }
 
@@ -409,7 +439,7 @@ impl Driver {
             news.opened.front().map(|(until, ..)| *until)
         };
         let close = self.close.as_ref().and_then(|(deadline, _)| *deadline);
-        let overdue = self.overdue.front().map(|(lingered, ..)| self.expiry(*lingered));
+        let overdue = self.overdue.oldest().map(|lingered| self.expiry(lingered));
         let retry = self.transactions.as_ref().and_then(Transactions::wake_at);
         [linger, close, overdue, retry, self.sender.wake_at()].into_iter().flatten().min()
     }

@@ -29,6 +29,7 @@ mod delivery;
 mod driver;
 mod identify;
 mod memory;
+mod overdue;
 pub(crate) mod partition;
 mod queue;
 mod request;
