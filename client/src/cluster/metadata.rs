@@ -97,6 +97,17 @@ impl Metadata {
         self.topics.get(topic)?.partitions.get(usize::try_from(partition).ok()?)
     }
 
+    /// Takes a broker that no answer to Metadata has named yet. None if it is known.
+    pub(crate) fn with_broker(&self, id: i32, broker: Broker) -> Option<Self> {
+        if self.brokers.contains_key(&id) {
+            return None;
+        }
+        let mut metadata = self.clone();
+        metadata.brokers.insert(id, broker);
+        metadata.version += 1;
+        Some(metadata)
+    }
+
     /// Takes a newer leader that an answer of another API named (KIP-951). False if it is not newer.
     pub(crate) fn with_leader(&self, topic: &str, partition: i32, leader: i32, epoch: i32) -> Option<Self> {
         let known = self.topics.get_key_value(topic)?;

@@ -20,7 +20,7 @@ mod coordinator;
 mod driver;
 mod metadata;
 
-pub(crate) use metadata::{Metadata, Partition, Topic};
+pub(crate) use metadata::{Broker, Metadata, Partition, Topic};
 
 use crate::config::ClientConfig;
 use crate::connection::{Context, Features, Link, Target, Versions};
@@ -162,6 +162,17 @@ impl Cluster {
             }
             None => false,
         })
+    }
+
+    /// Takes a broker that an answer of another API named, and metadata did not (KIP-951).
+    pub(crate) fn learn_broker(&self, id: i32, broker: Broker) {
+        self.view.send_if_modified(|view| match view.metadata.with_broker(id, broker) {
+            Some(newer) => {
+                view.metadata = Arc::new(newer);
+                true
+            }
+            None => false,
+        });
     }
 
     /// Waits until `topic` is known with its partitions.

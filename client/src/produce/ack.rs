@@ -12,8 +12,10 @@ use tokio::time::Instant;
 use super::delivery::{Part, Settlement, Written};
 use super::queue::{Batch, Identity, Queue, Renumber};
 use super::sender::Sender;
+use crate::cluster::Broker;
 use crate::connection::Backoff;
 use crate::error::{Error, Kind};
+use crate::net::Address;
 
 /// The markers of the transaction before are still being written: that takes moments (edge 22).
 const CONCURRENT_TRANSACTIONS_BACKOFF: Duration = Duration::from_millis(20);
@@ -25,6 +27,8 @@ pub(super) struct NewLeader {
     pub(super) partition: i32,
     pub(super) leader: i32,
     pub(super) epoch: i32,
+    /// Where it is, if the answer says so.
+    pub(super) broker: Option<Broker>,
 }
 
 /// What became of one batch.
@@ -91,7 +95,7 @@ impl Sender {
                 (Ok(_), None) => Verdict::written(-1, -1),
                 (Ok(_), Some(answers)) => match answers.for_queue(queue) {
                     Some(answer) => {
-                        leaders.extend(new_leader(answer, queue));
+                        leaders.extend(new_leader(answer, queue, outcome));
                         self.judge(index, place, answer, sent.broker, request)
                     }
                     None => {
@@ -350,12 +354,25 @@ fn following(identity: Identity) -> Option<Identity> {
     Some(Identity { id: identity.id, epoch: identity.epoch.checked_add(1)? })
 }
 
-fn new_leader(answer: &PartitionProduceResponse, queue: &Queue) -> Option<NewLeader> {
+fn new_leader(
+    answer: &PartitionProduceResponse,
+    queue: &Queue,
+    outcome: &Result<Option<ProduceResponse>, Error>,
+) -> Option<NewLeader> {
     let hint = &answer.current_leader;
-    (hint.leader_id >= 0 && hint.leader_epoch >= 0).then(|| NewLeader {
+    if hint.leader_id < 0 || hint.leader_epoch < 0 {
+        return None;
+    }
+    let endpoints = outcome.iter().flatten().flat_map(|response| &response.node_endpoints);
+    let endpoint = endpoints.filter(|endpoint| endpoint.node_id == hint.leader_id).find_map(|endpoint| {
+        let address = Address { host: endpoint.host.to_string(), port: u16::try_from(endpoint.port).ok()? };
+        Some(Broker { address, rack: endpoint.rack.clone() })
+    });
+    Some(NewLeader {
         topic: queue.slot.topic.clone(),
         partition: queue.slot.partition,
         leader: hint.leader_id,
         epoch: hint.leader_epoch,
+        broker: endpoint,
     })
 }

@@ -161,6 +161,9 @@ impl Driver {
                 let sender = &mut self.sender;
                 let leaders = runtime.random(|random| sender.on_reply(request, &outcome, Instant::now(), random));
                 for new in leaders {
+                    if let Some(broker) = new.broker {
+                        self.core.cluster.learn_broker(new.leader, broker);
+                    }
                     self.core.cluster.learn_leader(&new.topic, new.partition, new.leader, new.epoch);
                 }
             }

@@ -3,7 +3,9 @@ use ottla_wire::messages::ProduceResponse;
 use ottla_wire::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
-use ottla_wire::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use ottla_wire::messages::produce_response::{
+    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+};
 use ottla_wire::messages::{MetadataResponse, ProduceRequest};
 use ottla_wire::records::{BatchHeader, batches};
 use ottla_wire::{Code, Uuid};
@@ -439,4 +441,30 @@ fn numbers_of_a_batch_of_unknown_fate_are_not_used_again() {
     fixture.batch(0, 1, 100);
     let third = fixture.take().unwrap();
     assert_ne!(numbers(&third.request), numbers(&first.request));
+}
+
+/// edge 14, KIP-951: an answer names the new leader, and where it is.
+#[test]
+fn an_answer_names_the_new_leader_and_its_address() {
+    let mut fixture = Fixture::new(&[1]);
+    fixture.batch(0, 1, 100);
+    let sent = fixture.take().unwrap();
+    let partition = PartitionProduceResponse {
+        error_code: Code::NotLeaderOrFollower,
+        current_leader: LeaderIdAndEpoch { leader_id: 9, leader_epoch: 4 },
+        ..PartitionProduceResponse::default()
+    };
+    let topic = TopicProduceResponse {
+        name: "orders".into(),
+        partition_responses: vec![partition],
+        ..TopicProduceResponse::default()
+    };
+    let endpoint = NodeEndpoint { node_id: 9, host: "new".into(), port: 9092, rack: Some("a".into()) };
+    let response =
+        ProduceResponse { responses: vec![topic], node_endpoints: vec![endpoint], ..ProduceResponse::default() };
+    let leaders = fixture.sender.on_reply(sent.id, &Ok(Some(response)), fixture.now, &mut fixture.random);
+    let new = &leaders[0];
+    assert_eq!((&*new.topic, new.partition, new.leader, new.epoch), ("orders", 0, 9, 4));
+    let broker = new.broker.clone().unwrap();
+    assert_eq!((broker.address.to_string(), broker.rack), ("new:9092".into(), Some("a".into())));
 }
