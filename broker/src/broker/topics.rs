@@ -159,10 +159,12 @@ impl Broker {
     /// # Errors
     /// If there is no such partition.
     pub fn truncate(&self, topic: &str, partition: i32, offset: i64) -> io::Result<()> {
-        self.on_topic(topic, |cluster, _| {
-            let partition = cluster.topics.partition_mut(topic, partition).ok_or_else(unknown)?;
-            partition.log.truncate(offset);
-            partition.lead(partition.leader);
+        self.on_topic(topic, |cluster, now| {
+            let id = cluster.topics.get(topic).ok_or_else(unknown)?.id;
+            let truncated = cluster.topics.partition_mut(topic, partition).ok_or_else(unknown)?;
+            truncated.log.truncate(offset);
+            truncated.lead(truncated.leader);
+            api::fetch::wake(cluster, id, usize::try_from(partition).unwrap_or(0), now);
             Ok(())
         })
     }

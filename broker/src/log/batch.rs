@@ -142,6 +142,8 @@ pub(crate) struct Refused {
     pub(crate) message: String,
     /// The records that are to blame, where it is known (KIP-467).
     pub(crate) records: Vec<BadRecord>,
+    /// Where the log starts that refused it; -1 if it didn't come so far.
+    pub(crate) start_offset: i64,
 }
 
 /// A record for which its batch isn't taken.
@@ -154,7 +156,7 @@ pub(crate) struct BadRecord {
 
 impl Refused {
     pub(crate) fn new(code: ResponseError, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), records: Vec::new() }
+        Self { code, message: message.into(), records: Vec::new(), start_offset: -1 }
     }
 
     /// Refused because a test wants it so. Code 0 says that all is well, though nothing was done.

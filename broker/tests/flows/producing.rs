@@ -183,6 +183,31 @@ async fn a_batch_sent_twice_is_stored_once() {
 }
 
 #[tokio::test]
+async fn a_producer_outlives_its_records() {
+    let broker = broker().await;
+    let mut client = Client::of(&broker);
+    client.produce(0, numbered(7, 0, 0)).await;
+    broker.delete_records("orders", 0, 1).unwrap();
+    assert_eq!(client.produce(0, numbered(7, 0, 1)).await.error_code, 0, "since KIP-360 it does");
+    let gap = client.produce(0, numbered(7, 0, 9)).await;
+    assert_eq!((gap.error_code, gap.log_start_offset), (ResponseError::OutOfOrderSequenceNumber.code(), 1));
+}
+
+#[tokio::test]
+async fn a_broker_before_kip_360_forgets_a_producer_with_its_records() {
+    let broker = Broker::builder().in_memory_only().topic("orders", 1).unknown_producer_ids(true).await;
+    let mut client = Client::of(&broker);
+    assert_eq!(client.produce(0, numbered(7, 0, 0)).await.error_code, 0);
+    assert_eq!(client.produce(0, numbered(7, 0, 1)).await.error_code, 0);
+    broker.delete_records("orders", 0, 1).unwrap();
+    assert_eq!(client.produce(0, numbered(7, 0, 2)).await.error_code, 0, "one of its records was left");
+    broker.delete_records("orders", 0, 3).unwrap();
+    let unknown = client.produce(0, numbered(7, 0, 3)).await;
+    assert_eq!((unknown.error_code, unknown.log_start_offset), (ResponseError::UnknownProducerId.code(), 3));
+    assert_eq!(client.produce(0, numbered(7, 1, 0)).await.error_code, 0, "it may begin anew");
+}
+
+#[tokio::test]
 async fn producer_ids_are_given_once() {
     let broker = broker().await;
     let mut client = Client::of(&broker);

@@ -39,6 +39,7 @@ mod warm_up;
 pub use cluster::{Cluster, State, Status};
 pub use install::{need, need_kafka};
 pub use listener::Listener;
+pub use message::call;
 pub use options::ClusterOptions;
 pub use program::{Ended, Lines, Program, send_signal};
 pub use release::{OLDER_VERSION, Release, VERSION};

@@ -14,7 +14,10 @@ use kafka_protocol::protocol::{Decodable, HeaderVersion, Request, StrBytes, enco
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 
 /// Sends `request` in `version` to the broker at `address` and waits for the response.
-pub(crate) fn call<R: Request>(address: SocketAddr, version: i16, request: &R) -> Result<R::Response> {
+///
+/// # Errors
+/// If the broker can't be reached, doesn't answer within 10 s, or answers what isn't a response to the request.
+pub fn call<R: Request>(address: SocketAddr, version: i16, request: &R) -> Result<R::Response> {
     exchange(address, version, request).with_context(|| format!("API {} of the broker at {address}", R::KEY))
 }
 

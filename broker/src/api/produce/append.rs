@@ -18,8 +18,39 @@ pub(super) struct Appended {
     pub(super) start_offset: i64,
 }
 
+/// The errors that say nothing of where the log starts: they come before it is looked at, or damage is all they tell.
+const WITHOUT_START_OFFSET: [ResponseError; 6] = [
+    ResponseError::CorruptMessage,
+    ResponseError::InvalidRequiredAcks,
+    ResponseError::MessageTooLarge,
+    ResponseError::NotLeaderOrFollower,
+    ResponseError::UnknownTopicId,
+    ResponseError::UnknownTopicOrPartition,
+];
+
 /// Appends a batch, if its topic's rules and what is known of its producer allow it.
 pub(super) fn append(
+    cluster: &mut Cluster,
+    node: i32,
+    name: &str,
+    index: i32,
+    batch: Batch,
+    now: Duration,
+) -> Result<Appended, Refused> {
+    try_append(cluster, node, name, index, batch, now).map_err(|refused| at_log(cluster, name, index, refused))
+}
+
+/// Says where the log starts that refused a batch, if the error is one that does: a producer learns whether its
+/// records are gone.
+pub(super) fn at_log(cluster: &Cluster, name: &str, index: i32, refused: Refused) -> Refused {
+    let partition = cluster.topics.partition(name, index).filter(|_| !WITHOUT_START_OFFSET.contains(&refused.code));
+    match partition {
+        Some(partition) => Refused { start_offset: partition.log.start_offset(), ..refused },
+        None => refused,
+    }
+}
+
+fn try_append(
     cluster: &mut Cluster,
     node: i32,
     name: &str,

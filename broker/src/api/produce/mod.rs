@@ -37,16 +37,6 @@ const ZSTD: i16 = 4;
 /// The first version that names the new leader in a refusal.
 const LEADERS_FROM: i16 = 10;
 
-/// The errors whose answer has no log start offset: they come before the log is looked at.
-const WITHOUT_START_OFFSET: [ResponseError; 6] = [
-    ResponseError::CorruptMessage,
-    ResponseError::InvalidRequiredAcks,
-    ResponseError::MessageTooLarge,
-    ResponseError::NotLeaderOrFollower,
-    ResponseError::UnknownTopicId,
-    ResponseError::UnknownTopicOrPartition,
-];
-
 /// Takes the batches out of a request and checks what can be checked without the cluster.
 pub(super) fn batches(request: &mut ProduceRequest, version: i16, config: &Config) -> Vec<Result<Batch, Refused>> {
     let partitions = request.topic_data.iter_mut().flat_map(|topic| &mut topic.partition_data);
@@ -91,15 +81,16 @@ pub(super) fn answer(
     for (topic, name) in request.topic_data.iter().zip(&names) {
         for (partition, batch) in topic.partition_data.iter().zip(&mut batches) {
             let index = partition.index;
-            let batch = match (name, verdict.error_at(name.as_deref().unwrap_or_default(), index)) {
-                (_, Some(code)) => Err(Refused::injected(code)),
+            let topic = name.as_deref().unwrap_or_default();
+            let batch = match (name, verdict.error_at(topic, index)) {
+                (_, Some(code)) => Err(append::at_log(cluster, topic, index, Refused::injected(code))),
                 _ if !(-1..=1).contains(&request.acks) => {
                     Err(Refused::new(ResponseError::InvalidRequiredAcks, "acks must be -1, 0 or 1"))
                 }
                 (None, _) => Err(Refused::new(ResponseError::UnknownTopicId, "No topic has this id")),
                 (Some(_), None) => batch,
             };
-            parts.push(Part { topic: name.as_deref().unwrap_or_default(), index, batch });
+            parts.push(Part { topic, index, batch });
         }
     }
     let transactional_id = request.transactional_id.as_ref().map(|id| id.as_str());
@@ -162,13 +153,11 @@ fn refusal(
         .with_index(index)
         .with_error_code(refused.code.code())
         .with_base_offset(-1)
+        .with_log_start_offset(refused.start_offset)
         .with_record_errors(refused.records.into_iter().map(bad_record).collect())
         .with_error_message((!refused.message.is_empty()).then(|| StrBytes::from_string(refused.message)));
-    let Some(partition) = cluster.topics.partition(topic, index) else { return answer };
-    if !WITHOUT_START_OFFSET.contains(&refused.code) {
-        answer.log_start_offset = partition.log.start_offset();
-    }
-    if refused.code == ResponseError::NotLeaderOrFollower && version >= LEADERS_FROM {
+    let led_elsewhere = refused.code == ResponseError::NotLeaderOrFollower && version >= LEADERS_FROM;
+    if let Some(partition) = cluster.topics.partition(topic, index).filter(|_| led_elsewhere) {
         answer.current_leader = LeaderIdAndEpoch::default()
             .with_leader_id(BrokerId(partition.leader))
             .with_leader_epoch(partition.leader_epoch);

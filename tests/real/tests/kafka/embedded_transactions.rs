@@ -5,7 +5,7 @@ use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
 use ottla_broker::{ApiKey, Broker};
-use real::shared;
+use real::{shared, unique};
 use tokio::runtime::Runtime;
 
 /// The program beside this file that begins, aborts, commits and is fenced.
@@ -106,6 +106,26 @@ fn javas_producer_aborts_commits_with_offsets_and_is_fenced() -> Result<()> {
         let ends: Vec<bool> = log.markers().iter().map(|(_, marker)| marker.is_commit).collect();
         ensure!(ends == [false, true, false, true], "version {version}: {ends:?}");
     }
+    Ok(())
+}
+
+#[test]
+fn javas_producer_finds_kafka_and_the_embedded_broker_alike() -> Result<()> {
+    let cluster = shared();
+    let topic = cluster.topic("transactions", 3)?;
+    let kafka = text(
+        cluster
+            .tool(TRANSACTIONS, [&cluster.bootstrap(), &topic, &unique("tx"), &unique("group")].map(String::as_str))?,
+    )?;
+    let embedded = Embedded::start(2)?;
+    let printed = embedded.java(TRANSACTIONS, &[&embedded.broker.address(), "ready", "tx", "billing"])?;
+    let sorted = |printed: &str| {
+        let mut lines: Vec<String> = printed.lines().map(str::to_owned).collect();
+        // Partitions come in any order.
+        lines.sort();
+        lines
+    };
+    ensure!(sorted(&kafka) == sorted(&printed), "Kafka: {kafka}\nembedded: {printed}");
     Ok(())
 }
 

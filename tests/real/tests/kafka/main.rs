@@ -1,5 +1,6 @@
 //! Tests against real Apache Kafka: one binary, so that all of them share one cluster.
 
+mod alike;
 mod cluster;
 mod embedded;
 mod embedded_transactions;
