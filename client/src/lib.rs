@@ -13,6 +13,7 @@ mod group;
 mod produce;
 mod record;
 mod runtime;
+mod telemetry;
 
 pub use admin::{
     Admin, CreatedTopic, GroupDescription, GroupListing, GroupListings, GroupState, GroupType, MemberDescription,
@@ -28,3 +29,4 @@ pub use group::metadata::GroupMetadata;
 pub use ottla_wire::{Code, Uuid};
 pub use produce::{Ack, Delivery, Producer, Refused, Transaction, TransactionalProducer, Unfinished};
 pub use record::{Payload, Record, TopicPartition};
+pub use telemetry::{Metric, MetricValue, Metrics};

@@ -27,6 +27,7 @@ pub use topics::{CreatedTopic, NewTopic, PartitionDescription, TopicDescription,
 use crate::cluster::Cluster;
 use crate::config::AdminBuilder;
 use crate::error::Error;
+use crate::telemetry::{Metrics, Role};
 use call::{Abort, Call};
 
 /// Creates, describes and deletes what a cluster holds.
@@ -69,6 +70,15 @@ impl Admin {
         AdminBuilder::new(bootstrap)
     }
 
+    /// What the client counts, as it is now: the metrics that every client of Kafka has. None once it is closed.
+    pub fn metrics(&self) -> Metrics {
+        let cluster = self.core.cluster.lock().clone();
+        cluster.map_or_else(Metrics::none, |cluster| {
+            let now = cluster.runtime().now();
+            cluster.metrics().read(now).counted(now)
+        })
+    }
+
     /// Ends this client and all its clones, and their connections. A call under way fails with
     /// [`Kind::Closed`](crate::Kind::Closed), though it may have taken effect.
     pub fn close(&self) {
@@ -107,7 +117,7 @@ impl AdminBuilder {
     /// [`Kind::Config`](crate::Kind::Config), naming the setting, its value and what is allowed.
     pub fn build(self) -> Result<Admin, Error> {
         let (config, environment) = self.validated()?;
-        let cluster = Cluster::start(config.client.clone(), environment, false, "ottla-admin")?;
+        let cluster = Cluster::start(config.client.clone(), environment, false, Role::Admin)?;
         Ok(Admin {
             core: Arc::new(Core {
                 cluster: Mutex::new(Some(cluster)),

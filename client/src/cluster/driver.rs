@@ -248,6 +248,7 @@ impl Driver {
         }
         let newer = Arc::new(cluster.metadata().merged(response));
         cluster.forget_links(&newer);
+        cluster.metrics().metadata_came(Instant::now());
         cluster.view.send_modify(|view| {
             view.metadata = newer;
             view.failure = None;

@@ -28,6 +28,7 @@ use crate::deadline::sleep_until;
 use crate::error::{Error, Kind};
 use crate::net::Address;
 use crate::runtime::{Environment, Runtime};
+use crate::telemetry::{ClientMetrics, Role, Windows};
 pub(crate) use coordinator::Coordinated;
 use coordinator::Coordinators;
 use driver::Wanted;
@@ -76,14 +77,16 @@ impl Cluster {
         config: ClientConfig,
         environment: Environment,
         auto_create: bool,
-        name: &str,
+        role: Role,
     ) -> Result<Arc<Self>, Error> {
-        let runtime = Runtime::start(&environment, name)?;
+        let runtime = Runtime::start(&environment, role.thread())?;
         let connector = environment
             .connector
             .unwrap_or_else(|| Arc::new(crate::net::TcpConnector::new(config.receive_buffer, config.send_buffer)));
+        let windows = Windows { samples: config.metrics_num_samples, window: config.metrics_sample_window };
+        let metrics = Arc::new(ClientMetrics::new(role, &config.client_id, windows, runtime.epoch_ms()));
         let cluster = Arc::new(Self {
-            context: Arc::new(Context { config, connector, runtime, features: Mutex::default() }),
+            context: Arc::new(Context { config, connector, runtime, metrics, features: Mutex::default() }),
             links: Mutex::default(),
             view: watch::Sender::default(),
             wanted: Mutex::new(Wanted::new(auto_create)),
@@ -100,6 +103,11 @@ impl Cluster {
 
     pub(crate) fn runtime(&self) -> &Arc<Runtime> {
         &self.context.runtime
+    }
+
+    /// What the connections are counted in.
+    pub(crate) fn metrics(&self) -> &Arc<ClientMetrics> {
+        &self.context.metrics
     }
 
     /// What the cluster as a whole agreed on, as far as any broker has said.
@@ -269,6 +277,7 @@ impl Cluster {
         let link = links.entry(LinkKey::Node(broker, lane)).or_insert_with(|| {
             let target = Target {
                 name: format!("broker {broker}"),
+                id: broker,
                 address: Arc::new(Mutex::new(known.address.clone())),
                 hint: self.advertised_hint(broker, &known.address),
             };
@@ -295,7 +304,12 @@ impl Cluster {
         let address = Address::parse(&self.config().bootstrap_servers[index])?;
         let mut links = self.links.lock();
         let link = links.entry(LinkKey::Bootstrap(index)).or_insert_with(|| {
-            let target = Target { name: "bootstrap server".into(), address: Arc::new(Mutex::new(address)), hint: None };
+            let target = Target {
+                name: "bootstrap server".into(),
+                id: -1 - index as i32,
+                address: Arc::new(Mutex::new(address)),
+                hint: None,
+            };
             Arc::new(Link::start(self.context.clone(), target))
         });
         Ok(link.clone())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::client::with_client_rows;
-use super::value::{ClientDnsLookup, RecoveryStrategy};
+use super::value::{ClientDnsLookup, RecordingLevel, RecoveryStrategy};
 use super::{ms, settings};
 use crate::error::Error;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::ms;
-use super::value::{ClientDnsLookup, RecoveryStrategy};
+use super::value::{ClientDnsLookup, RecordingLevel, RecoveryStrategy};
+use super::{invalid, ms};
 use crate::error::{Error, Kind};
 
 /// Calls a macro with the rows that every client has added to its own.
@@ -19,6 +19,9 @@ macro_rules! with_client_rows {
                 "metadata.max.age.ms" metadata_max_age: Duration = ms(300_000), "Ask for metadata again after this long, whatever happened.";
                 "metadata.recovery.rebootstrap.trigger.ms" rebootstrap_trigger: Duration = ms(300_000), "Start again from the bootstrap servers after metadata failed for this long.";
                 "metadata.recovery.strategy" metadata_recovery: RecoveryStrategy = RecoveryStrategy::Rebootstrap, "What to do when no known broker can be reached.";
+                "metrics.num.samples" metrics_num_samples: u32 = 2, "Over how many windows averages, maxima and rates of metrics are taken.";
+                "metrics.recording.level" metrics_recording_level: RecordingLevel = RecordingLevel::Info, "Which metrics are kept. All of a client's are of level INFO, as in Java, so that each level keeps them all.";
+                "metrics.sample.window.ms" metrics_sample_window: Duration = ms(30_000), "How long one of these windows is.";
                 "receive.buffer.bytes" receive_buffer: i32 = -1, "Size of the socket's receive buffer in bytes; -1, our default, lets the system tune it (Java: 32768 or 65536).";
                 "reconnect.backoff.max.ms" reconnect_backoff_max: Duration = ms(1_000), "Longest wait between two attempts to connect to one broker.";
                 "reconnect.backoff.ms" reconnect_backoff: Duration = ms(50), "Wait after the first failed attempt to connect to a broker; doubles from then on, with jitter.";
@@ -58,6 +61,13 @@ impl ClientConfig {
         }
         for server in &self.bootstrap_servers {
             crate::net::Address::parse(server)?;
+        }
+        if self.metrics_num_samples == 0 {
+            return Err(invalid("metrics.num.samples", "0", "must be at least 1"));
+        }
+        // Java takes 0 as well, and then cannot say what a rate is.
+        if self.metrics_sample_window.is_zero() {
+            return Err(invalid("metrics.sample.window.ms", "0", "must be at least 1"));
         }
         Ok(())
     }

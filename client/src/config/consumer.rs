@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::client::with_client_rows;
-use super::value::{AssignmentStrategy, ClientDnsLookup, IsolationLevel, OffsetReset, RecoveryStrategy};
+use super::value::{
+    AssignmentStrategy, ClientDnsLookup, IsolationLevel, OffsetReset, RecordingLevel, RecoveryStrategy,
+};
 use super::{invalid, ms, settings};
 use crate::error::{Error, Kind};
 

@@ -19,7 +19,9 @@ pub use consumer::ConsumerBuilder;
 pub(crate) use consumer::ConsumerConfig;
 pub use producer::ProducerBuilder;
 pub(crate) use producer::ProducerConfig;
-pub use value::{Acks, AssignmentStrategy, ClientDnsLookup, IsolationLevel, OffsetReset, RecoveryStrategy};
+pub use value::{
+    Acks, AssignmentStrategy, ClientDnsLookup, IsolationLevel, OffsetReset, RecordingLevel, RecoveryStrategy,
+};
 
 /// A type that a setting's text can be read into.
 pub(crate) trait Setting: Sized {

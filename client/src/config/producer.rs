@@ -5,7 +5,7 @@ use std::time::Duration;
 use ottla_wire::compression::{Compression, Compressor};
 
 use super::client::with_client_rows;
-use super::value::{Acks, ClientDnsLookup, RecoveryStrategy};
+use super::value::{Acks, ClientDnsLookup, RecordingLevel, RecoveryStrategy};
 use super::{invalid, ms, settings};
 use crate::error::Error;
 

@@ -157,6 +157,29 @@ impl Setting for RecoveryStrategy {
     }
 }
 
+/// How much is measured.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RecordingLevel {
+    /// What costs next to nothing.
+    Info,
+    /// More.
+    Debug,
+    /// All there is.
+    Trace,
+}
+
+impl Setting for RecordingLevel {
+    const ALLOWED: &'static str = "`INFO`, `DEBUG` or `TRACE`";
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "INFO" => Self::Info,
+            "DEBUG" => Self::Debug,
+            "TRACE" => Self::Trace,
+            _ => return None,
+        })
+    }
+}
+
 impl Setting for Compression {
     const ALLOWED: &'static str = "`none`, `gzip`, `snappy`, `lz4` or `zstd`";
     fn parse(text: &str) -> Option<Self> {

@@ -11,13 +11,14 @@ use bytes::Bytes;
 use ottla_wire::messages::ApiVersionsRequest;
 use ottla_wire::{Frame, FrameReader, Request};
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::exchange::{Answer, Exchange, Outcome, Typed};
 use super::handshake::{self, Features, Step, Versions};
+use super::meter::{Meter, Open, Sent};
 use super::pipeline::Pipeline;
 use super::slices::Slices;
 use crate::config::ClientConfig;
@@ -25,6 +26,7 @@ use crate::deadline::sleep_until;
 use crate::error::{Error, Kind};
 use crate::net::{Address, Connector, Stream};
 use crate::runtime::Runtime;
+use crate::telemetry::ClientMetrics;
 
 /// A frame larger than this is not read: nothing a broker sends is, even past `fetch.max.bytes`.
 const MAX_FRAME: usize = 512 << 20;
@@ -35,6 +37,7 @@ pub(crate) struct Context {
     pub(crate) config: ClientConfig,
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) runtime: Arc<Runtime>,
+    pub(crate) metrics: Arc<ClientMetrics>,
     /// The newest features that any broker told of.
     pub(crate) features: Mutex<Features>,
 }
@@ -44,6 +47,8 @@ pub(crate) struct Context {
 pub(crate) struct Target {
     /// As errors name it: `broker 1`, `bootstrap server`.
     pub(crate) name: String,
+    /// As metrics name it: bootstrap servers have ids below 0.
+    pub(crate) id: i32,
     /// Looked at anew for each connect: a broker's id stays, its address may move.
     pub(crate) address: Arc<Mutex<Address>>,
     /// Added to the error when the connect fails.
@@ -172,10 +177,20 @@ struct Driver {
     abandon: Arc<Abandon>,
     waiting: VecDeque<Box<dyn Exchange>>,
     /// Being written, and not to be answered.
-    writing: Option<Box<dyn Exchange>>,
+    writing: Option<Sent>,
+    meter: Meter,
     reconnect: Backoff,
     setup_timeout: Backoff,
     correlation: i32,
+}
+
+/// What the halves of a connection tell each other.
+#[derive(Debug, Default)]
+struct Signals {
+    /// Another deadline is the next, or there is none any more.
+    rearm: Notify,
+    /// Nothing is in flight any more.
+    drained: Notify,
 }
 
 /// Why a connection ended.
@@ -198,6 +213,7 @@ impl Driver {
         let config = &context.config;
         let reconnect = Backoff::new(config.reconnect_backoff, config.reconnect_backoff_max);
         let setup_timeout = Backoff::new(config.connection_setup_timeout, config.connection_setup_timeout_max);
+        let meter = Meter::new(context.metrics.clone(), target.id);
         Self {
             context,
             target,
@@ -206,6 +222,7 @@ impl Driver {
             abandon,
             waiting: VecDeque::new(),
             writing: None,
+            meter,
             reconnect,
             setup_timeout,
             correlation: 0,
@@ -228,13 +245,14 @@ impl Driver {
                 connected = self.connect() => connected,
             };
             match connected {
-                Ok((stream, reader, versions)) => {
+                Ok((stream, reader, versions, open)) => {
                     self.reconnect.reset();
                     self.setup_timeout.reset();
                     self.status.state.store(CONNECTED, Ordering::Relaxed);
                     tracing::debug!(broker = %self.target, "connected");
                     let end = self.serve(stream, reader, &versions).await;
                     self.status.state.store(IDLE, Ordering::Relaxed);
+                    drop(open);
                     match end {
                         End::Idle => tracing::debug!(broker = %self.target, "closed an idle connection"),
                         End::Dropped => return,
@@ -285,7 +303,7 @@ impl Driver {
         }
     }
 
-    async fn connect(&mut self) -> Result<(Box<dyn Stream>, FrameReader, Versions), Error> {
+    async fn connect(&mut self) -> Result<(Box<dyn Stream>, FrameReader, Versions, Open), Error> {
         let limit = self.context.runtime.random(|random| self.setup_timeout.next(random));
         let address = self.target.address.lock().clone();
         let attempt = async {
@@ -293,10 +311,12 @@ impl Driver {
                 self.context.connector.connect(&address.host, address.port).await.map_err(|error| {
                     Error::caused_by(Kind::Connection, format!("connect to {}", self.target), error)
                 })?;
+            let open = self.meter.opened();
             let mut reader = FrameReader::new(MAX_FRAME);
-            let versions = shake_hands(&self.target, &self.context.config.client_id, &mut stream, &mut reader).await?;
+            let client_id = &self.context.config.client_id;
+            let versions = shake_hands(&self.target, client_id, &mut stream, &mut reader, &self.meter).await?;
             self.context.features.lock().learn(versions.features);
-            Ok((stream, reader, versions))
+            Ok((stream, reader, versions, open))
         };
         let outcome = tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| {
             let context = format!("connect to {}: no answer within {} ms", self.target, limit.as_millis());
@@ -315,13 +335,14 @@ impl Driver {
     async fn serve(&mut self, stream: Box<dyn Stream>, reader: FrameReader, versions: &Versions) -> End {
         let (read_half, write_half) = tokio::io::split(stream);
         let pipeline = Mutex::new(Pipeline::new(Instant::now()));
-        let (rearm, drained) = (Notify::new(), Notify::new());
+        let signals = Signals::default();
         let (context, target, status) = (self.context.clone(), self.target.clone(), self.status.clone());
         let end = {
             let abandon = self.abandon.clone();
-            let receive = receive(read_half, reader, &pipeline, &target, &status, &rearm, &drained);
-            let watch = watch(&pipeline, &rearm, context.config.connections_max_idle, &target);
-            let send = self.send(write_half, versions, &pipeline, &rearm, &drained);
+            let meter = self.meter.clone();
+            let receive = receive(read_half, reader, &pipeline, &target, &status, &meter, &signals);
+            let watch = watch(&pipeline, &signals, context.config.connections_max_idle, &target);
+            let send = self.send(write_half, versions, &pipeline, &signals);
             tokio::select! {
                 biased;
                 reason = abandon.asked() => End::Failed(reason),
@@ -334,17 +355,17 @@ impl Driver {
             End::Failed(error) => error.clone(),
             End::Idle | End::Dropped => Error::closed("connection"),
         };
-        if let Some(exchange) = self.writing.take() {
+        if let Some(sent) = self.writing.take() {
             status.queued.fetch_sub(1, Ordering::Relaxed);
-            let _ = exchange.finish(Outcome::Failed(error.clone()));
+            let _ = sent.finish(Outcome::Failed(error.clone()));
         }
         let now = Instant::now();
         let unanswered: Vec<_> = pipeline.lock().drain(now).collect();
-        for (exchange, timed_out) in unanswered {
-            let exchange: Box<dyn Exchange> = exchange;
+        for (sent, timed_out) in unanswered {
+            let sent: Sent = sent;
             status.queued.fetch_sub(1, Ordering::Relaxed);
-            let error = if timed_out { timed_out_error(exchange.as_ref(), &target) } else { error.clone() };
-            let _ = exchange.finish(Outcome::Failed(error));
+            let error = if timed_out { timed_out_error(sent.exchange.as_ref(), &target) } else { error.clone() };
+            let _ = sent.finish(Outcome::Failed(error));
         }
         end
     }
@@ -354,9 +375,8 @@ impl Driver {
         &mut self,
         mut stream: WriteHalf<Box<dyn Stream>>,
         versions: &Versions,
-        pipeline: &Mutex<Pipeline<Box<dyn Exchange>>>,
-        rearm: &Notify,
-        drained: &Notify,
+        pipeline: &Mutex<Pipeline<Sent>>,
+        signals: &Signals,
     ) -> End {
         loop {
             if self.waiting.is_empty() {
@@ -365,7 +385,7 @@ impl Driver {
                     None => {
                         // The answers in flight are still read, or time out.
                         while !pipeline.lock().is_empty() {
-                            drained.notified().await;
+                            signals.drained.notified().await;
                         }
                         return End::Dropped;
                     }
@@ -390,33 +410,36 @@ impl Driver {
                     continue;
                 }
             };
-            tracing::trace!(broker = %self.target, api = exchange.api().name(), bytes = frame.len(), "request");
-            let timeout = exchange.timeout();
-            let written = if exchange.is_answered() {
+            let api = exchange.api().name();
+            tracing::trace!(broker = %self.target, api, bytes = frame.len(), "request");
+            let (timeout, is_answered, bytes) = (exchange.timeout(), exchange.is_answered(), frame.len());
+            let sent = self.meter.sends(exchange);
+            let written = if is_answered {
                 {
                     // Before the write: the answer may be there before the write is seen to end.
                     let mut pipeline = pipeline.lock();
                     let earlier = pipeline.deadline();
-                    pipeline.sent(self.correlation, timeout, exchange, Instant::now());
+                    pipeline.sent(self.correlation, timeout, sent, Instant::now());
                     if earlier != pipeline.deadline() {
-                        rearm.notify_one();
+                        signals.rearm.notify_one();
                     }
                 }
                 write(&mut stream, frame).await
             } else {
-                self.writing = Some(exchange);
+                self.writing = Some(sent);
                 let written = tokio::time::timeout(timeout, write(&mut stream, frame)).await;
                 let written = written.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
                 if written.is_ok()
-                    && let Some(exchange) = self.writing.take()
+                    && let Some(sent) = self.writing.take()
                 {
                     self.status.queued.fetch_sub(1, Ordering::Relaxed);
-                    let _ = exchange.finish(Outcome::Unanswered);
+                    let _ = sent.finish(Outcome::Unanswered);
                 }
                 written
             };
-            if let Err(error) = written {
-                return End::Failed(self.lost(error));
+            match written {
+                Ok(()) => self.meter.written(bytes),
+                Err(error) => return End::Failed(self.lost(error)),
             }
         }
     }
@@ -432,14 +455,18 @@ async fn shake_hands(
     client_id: &str,
     stream: &mut Box<dyn Stream>,
     reader: &mut FrameReader,
+    meter: &Meter,
 ) -> Result<Versions, Error> {
     let request = handshake::request();
     let mut version = ApiVersionsRequest::MAX_VERSION;
     loop {
         let frame = ottla_wire::encode_request(&request, version, -1, Some(client_id))
             .map_err(|error| Error::caused_by(Kind::Config, "setting `client.id` cannot be sent", error))?;
+        let bytes = frame.len();
         write(stream, frame).await.map_err(|error| lost(target, error))?;
-        let answer = read(stream, reader).await.map_err(|error| unreadable(target, error))?;
+        meter.written(bytes);
+        let answer = read(stream, reader, meter).await.map_err(|error| unreadable(target, error))?;
+        meter.answered();
         let response = ottla_wire::decode_response::<ApiVersionsRequest>(answer, version)
             .map_err(|error| Error::caused_by(Kind::Protocol, format!("read the versions of {target}"), error))?;
         match handshake::on_answer(&response, version).map_err(|error| error.within(target))? {
@@ -453,14 +480,14 @@ async fn shake_hands(
 async fn receive(
     mut stream: ReadHalf<Box<dyn Stream>>,
     mut reader: FrameReader,
-    pipeline: &Mutex<Pipeline<Box<dyn Exchange>>>,
+    pipeline: &Mutex<Pipeline<Sent>>,
     target: &Target,
     status: &Status,
-    rearm: &Notify,
-    drained: &Notify,
+    meter: &Meter,
+    signals: &Signals,
 ) -> End {
     loop {
-        let frame = match read(&mut stream, &mut reader).await {
+        let frame = match read(&mut stream, &mut reader, meter).await {
             Ok(frame) => frame,
             Err(error) => return End::Failed(unreadable(target, error)),
         };
@@ -468,8 +495,8 @@ async fn receive(
             Ok(correlation) => correlation,
             Err(error) => return End::Failed(unreadable(target, ReadError::Malformed(error))),
         };
-        let exchange = match pipeline.lock().answered(correlation, Instant::now()) {
-            Ok(exchange) => exchange,
+        let sent = match pipeline.lock().answered(correlation, Instant::now()) {
+            Ok(sent) => sent,
             Err(mismatch) => {
                 let context = format!(
                     "{target} answered request {}, where {:?} was due; the connection is closed",
@@ -479,8 +506,8 @@ async fn receive(
             }
         };
         status.queued.fetch_sub(1, Ordering::Relaxed);
-        let api = exchange.api();
-        match exchange.finish(Outcome::Answer(frame)) {
+        let api = sent.exchange.api();
+        match meter.finish(sent, Outcome::Answer(frame)) {
             Ok(throttle) => {
                 let mut pipeline = pipeline.lock();
                 if !throttle.is_zero() {
@@ -488,8 +515,8 @@ async fn receive(
                     pipeline.mute(throttle, Instant::now());
                 }
                 if pipeline.is_empty() {
-                    rearm.notify_one();
-                    drained.notify_one();
+                    signals.rearm.notify_one();
+                    signals.drained.notify_one();
                 }
             }
             Err(error) => {
@@ -501,12 +528,7 @@ async fn receive(
 }
 
 /// Ends when the oldest request has waited too long, or nothing was asked for too long.
-async fn watch(
-    pipeline: &Mutex<Pipeline<Box<dyn Exchange>>>,
-    rearm: &Notify,
-    max_idle: Duration,
-    target: &Target,
-) -> End {
+async fn watch(pipeline: &Mutex<Pipeline<Sent>>, signals: &Signals, max_idle: Duration, target: &Target) -> End {
     loop {
         let (deadline, idle) = {
             let pipeline = pipeline.lock();
@@ -523,7 +545,7 @@ async fn watch(
         let next = deadline.or(idle);
         tokio::select! {
             biased;
-            () = rearm.notified() => {}
+            () = signals.rearm.notified() => {}
             () = sleep_until(next) => {}
         }
     }
@@ -535,7 +557,11 @@ enum ReadError {
 }
 
 /// Reads the next whole frame, without its size.
-async fn read<S: tokio::io::AsyncRead + Unpin>(stream: &mut S, reader: &mut FrameReader) -> Result<Bytes, ReadError> {
+async fn read<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    reader: &mut FrameReader,
+    meter: &Meter,
+) -> Result<Bytes, ReadError> {
     loop {
         if let Some(frame) = reader.next_frame().map_err(ReadError::Malformed)? {
             return Ok(frame);
@@ -544,6 +570,7 @@ async fn read<S: tokio::io::AsyncRead + Unpin>(stream: &mut S, reader: &mut Fram
         if read == 0 {
             return Err(ReadError::Io(std::io::ErrorKind::UnexpectedEof.into()));
         }
+        meter.received(read);
     }
 }
 

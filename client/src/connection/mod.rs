@@ -12,6 +12,7 @@ pub(crate) mod backoff;
 mod driver;
 mod exchange;
 mod handshake;
+mod meter;
 mod pipeline;
 mod slices;
 

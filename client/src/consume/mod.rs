@@ -59,6 +59,7 @@ use crate::error::{Error, Kind};
 use crate::group::Identity;
 use crate::group::metadata::GroupMetadata;
 use crate::group::offsets::Offsets;
+use crate::telemetry::{Metrics, Role};
 use state::{Farewell, State};
 
 /// How long the tasks that a dropped consumer leaves behind may take to commit and to leave the group.
@@ -234,6 +235,12 @@ impl Consumer {
         RecordStream::new(self.core.clone(), self.clone())
     }
 
+    /// What the client counts, as it is now: the metrics that every client of Kafka has.
+    pub fn metrics(&self) -> Metrics {
+        let now = self.core.cluster.runtime().now();
+        self.core.cluster.metrics().read(now).counted(now)
+    }
+
     /// Commits what was handed out, if that is automatic, leaves the group, and ends the consumer and all its clones.
     ///
     /// Closing says that all records handed out are done with. Takes at most `timeout`; the consumer is closed whatever
@@ -275,7 +282,7 @@ impl ConsumerBuilder {
     pub fn build(self) -> Result<Consumer, Error> {
         let (config, environment) = self.validated()?;
         let auto_create = config.allow_auto_create_topics;
-        let cluster = Cluster::start(config.client.clone(), environment, auto_create, "ottla-consumer")?;
+        let cluster = Cluster::start(config.client.clone(), environment, auto_create, Role::Consumer)?;
         let random = cluster.runtime().random(fastrand::Rng::fork);
         let core = Arc::new(Core {
             state: Mutex::new(State::new(&config, random, cluster.runtime().now())),

@@ -10,13 +10,15 @@ pub(super) struct Sealed {
     pub(super) body: Bytes,
     pub(super) crc: BodyCrc,
     pub(super) compression: Compression,
+    /// Bytes of the records before they were compressed.
+    pub(super) uncompressed: usize,
 }
 
 impl Sealed {
     /// A body that is sent as it is.
     pub(super) fn plain(body: Vec<u8>) -> Self {
-        let crc = BodyCrc::of(&body);
-        Self { body: body.into(), crc, compression: Compression::None }
+        let (crc, uncompressed) = (BodyCrc::of(&body), body.len());
+        Self { body: body.into(), crc, compression: Compression::None, uncompressed }
     }
 
     /// A compressed body, and the buffer that held the records. What cannot be compressed goes as it is.
@@ -25,7 +27,8 @@ impl Sealed {
         match compressor.compress(&body, &mut out) {
             Ok(()) => {
                 let crc = BodyCrc::of(&out);
-                (Self { body: out.into(), crc, compression: compressor.codec() }, Some(body))
+                let uncompressed = body.len();
+                (Self { body: out.into(), crc, compression: compressor.codec(), uncompressed }, Some(body))
             }
             Err(error) => {
                 tracing::error!(%error, "a batch is sent uncompressed");

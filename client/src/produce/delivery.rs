@@ -86,7 +86,7 @@ impl Settlement {
     }
 
     /// How many of so many records failed.
-    fn failed(&self, records: usize) -> usize {
+    pub(super) fn failed(&self, records: usize) -> usize {
         match self {
             Self::Whole(result) => {
                 if result.is_err() {
@@ -148,6 +148,10 @@ pub(super) struct Outcome {
 impl Outcome {
     pub(super) fn new(slot: Arc<Slot>, unreported: Arc<Unreported>) -> Arc<Self> {
         Arc::new(Self { slot, settlement: OnceLock::new(), wakers: Mutex::default(), unreported })
+    }
+
+    pub(super) fn topic(&self) -> &Arc<str> {
+        &self.slot.topic
     }
 
     /// Settles all `records` of the batch at once.

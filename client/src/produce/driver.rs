@@ -352,6 +352,7 @@ impl Driver {
     }
 
     fn submit(&mut self, cluster: &Arc<Cluster>, outgoing: Outgoing) {
+        self.core.metrics.sent(&self.sender, outgoing.id, Instant::now());
         let events = self.core.events.clone();
         let limit = outgoing.max_version();
         let Outgoing { id, broker, mut request, .. } = outgoing;
@@ -461,6 +462,7 @@ fn release(core: &Core, settled: Settled) {
     let Settled { outcome, reserved, body } = settled;
     core.memory.give_back(reserved);
     if let Some((outcome, settlement, records)) = outcome {
+        core.metrics.settled(&outcome, &settlement, records, Instant::now());
         outcome.settle(settlement, records);
     }
     if let Some(buffer) = body.and_then(|body: Bytes| body.try_into_mut().ok()) {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::metrics::Buffer;
+
 /// Bytes that batches may take, and empty buffers to reuse.
 ///
 /// Taken per batch and per growth of one, never per record. Who finds too little waits in line; those waiting are let
@@ -48,6 +50,13 @@ impl Memory {
 
     pub(super) fn total(&self) -> usize {
         self.total
+    }
+
+    /// What there is, what of it no batch holds, and who waits.
+    pub(super) fn level(&self) -> Buffer {
+        let state = self.state.lock();
+        let waiting = state.waiting.iter().filter(|waiter| !waiter.admitted.is_closed()).count();
+        Buffer { total: self.total, available: self.total - state.taken, waiting }
     }
 
     /// Whether somebody waits: every open batch is then worth sending.

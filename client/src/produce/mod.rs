@@ -29,6 +29,7 @@ mod delivery;
 mod driver;
 mod identify;
 mod memory;
+mod metrics;
 mod overdue;
 pub(crate) mod partition;
 mod queue;
@@ -41,6 +42,7 @@ mod transact;
 mod transaction;
 
 pub use delivery::{Ack, Delivery};
+pub(crate) use metrics::{Sensors, TopicSensors};
 pub use transaction::{Transaction, TransactionalProducer, Unfinished};
 
 use crate::cluster::Cluster;
@@ -49,10 +51,12 @@ use crate::deadline::after;
 use crate::error::{Error, Kind};
 use crate::record::Record;
 use crate::runtime::Environment;
+use crate::telemetry::{Metrics, Role};
 use batch::{Limits, NeedsMemory, Slot, Source};
 use delivery::Unreported;
 use driver::Event;
 use memory::{Memory, Reserved};
+use metrics::{Call, ProducerMetrics};
 use topics::{TopicSlots, Topics};
 
 /// Sends records.
@@ -92,6 +96,7 @@ struct Core {
     cluster: Arc<Cluster>,
     topics: Topics,
     memory: Arc<Memory>,
+    metrics: ProducerMetrics,
     inbox: Inbox,
     unreported: Arc<Unreported>,
     next_batch: AtomicU64,
@@ -165,11 +170,12 @@ impl Producer {
     /// [`Kind::TooLarge`] over `max.request.size`, [`Kind::Timeout`] after `max.block.ms`, [`Kind::Closed`], or what
     /// the cluster says of the topic. The record was then not enqueued.
     pub async fn enqueue(&self, record: Record<'_>) -> Result<Delivery, Error> {
-        match self.core.append(&record, None) {
-            Append::Done(delivery) => Ok(delivery),
+        let enqueued = match self.core.append(&record, None) {
+            Append::Done(delivery) => return Ok(delivery),
             Append::Failed(error) => Err(error),
             blocked => self.core.append_waiting(record, blocked).await,
-        }
+        };
+        enqueued.inspect_err(|_| self.core.refused())
     }
 
     /// Adds a record if that needs no waiting, and gives it back if it does.
@@ -199,6 +205,7 @@ impl Producer {
     /// # Errors
     /// The first failure, since the last call, of a record whose [`Delivery`] was dropped: nothing is lost silently.
     pub async fn flush(&self) -> Result<(), Error> {
+        let _timed = self.core.timed(Call::Flush);
         let (done, wait) = oneshot::channel();
         if self.core.events.send(Event::Flush(done)).is_err() || wait.await.is_err() {
             self.core.unnoticed()?;
@@ -235,6 +242,14 @@ impl Producer {
         }
     }
 
+    /// What the producer counts, as it is now: the metrics of Kafka's Java client.
+    pub fn metrics(&self) -> Metrics {
+        let now = self.core.cluster.runtime().now();
+        let mut metrics = self.core.cluster.metrics().read(now);
+        self.core.metrics.read(&mut metrics, self.core.memory.level(), now);
+        metrics.counted(now)
+    }
+
     /// How many partitions a topic has.
     ///
     /// # Errors
@@ -262,11 +277,12 @@ impl ProducerBuilder {
 
 impl Producer {
     fn start(config: ProducerConfig, environment: Environment) -> Result<Self, Error> {
-        let cluster = Cluster::start(config.client.clone(), environment, true, "ottla-producer")?;
+        let cluster = Cluster::start(config.client.clone(), environment, true, Role::Producer)?;
         let (events, receiver) = mpsc::unbounded_channel();
         let core = Arc::new(Core {
             limits: Limits::new(config.batch_size, config.max_request_size),
             memory: Arc::new(Memory::new(config.buffer_memory)),
+            metrics: ProducerMetrics::new(cluster.metrics().windows()),
             topics: Topics::default(),
             inbox: Inbox::default(),
             unreported: Arc::default(),
@@ -364,12 +380,17 @@ impl Core {
             match blocked {
                 Append::Done(delivery) => return Ok(delivery),
                 Append::Failed(error) => return Err(error),
-                Append::NeedsTopic => self.wait_for_topic(&record, deadline).await?,
+                Append::NeedsTopic => {
+                    let _timed = self.timed(Call::Metadata);
+                    self.wait_for_topic(&record, deadline).await?;
+                }
                 Append::NeedsMemory(bytes) => {
+                    let _timed = self.timed(Call::Memory);
                     // The driver sends what lingers: it is what holds the memory.
                     let take = self.memory.take(bytes);
                     self.inbox.wake.notify_one();
                     reserved = Some(self.cluster.until(deadline, take).await.ok_or_else(|| {
+                        self.metrics.exhausted(deadline);
                         let waited = self.config.max_block.as_millis();
                         let context = format!(
                             "enqueue to {}: `buffer.memory` stayed full for max.block.ms, {waited} ms",

@@ -55,6 +55,7 @@ impl Driver {
     /// Starts to split the batches that a broker found too large.
     pub(super) fn split(&mut self) {
         for ToSplit { queue: slot, id: batch, header, sealed, error } in std::mem::take(&mut self.sender.to_split) {
+            self.core.metrics.split(self.core.cluster.runtime().now());
             let mut compressor = self.compressor();
             let (events, compressors) = (self.core.events.clone(), self.compressors.clone());
             self.core.cluster.runtime().offload(move || {

@@ -13,8 +13,10 @@ use crate::deadline::after;
 use crate::error::{Error, Kind};
 use crate::group::metadata::GroupMetadata;
 use crate::produce::driver::{Command, Event};
+use crate::produce::metrics::Call;
 use crate::produce::{Ack, Delivery, Producer, Refused};
 use crate::record::Record;
+use crate::telemetry::Metrics;
 
 /// Sends records in transactions: those of one become visible together, or not at all, to consumers with
 /// `isolation.level=read_committed`.
@@ -80,7 +82,7 @@ impl TransactionalProducer {
     /// [`Kind::Timeout`] after `max.block.ms` (call it again, it goes on), and what the coordinator says: no
     /// authorization, an unknown version, a `transaction.timeout.ms` over the broker's maximum.
     pub async fn init(&self) -> Result<(), Error> {
-        self.producer.command("init", Command::Init).await
+        self.producer.command("init", Call::TxnInit, Command::Init).await
     }
 
     /// Begins a transaction, as soon as the one before is over.
@@ -89,8 +91,13 @@ impl TransactionalProducer {
     /// [`Kind::State`] while another is open; those of [`init`](Self::init); and, once, why an earlier commit that was
     /// not waited for did not happen.
     pub async fn begin(&self) -> Result<Transaction, Error> {
-        let begun = self.producer.command("begin", Command::Begin).await?;
+        let begun = self.producer.command("begin", Call::TxnBegin, Command::Begin).await?;
         Ok(Transaction { producer: self.producer.clone(), begun })
+    }
+
+    /// What the producer counts, as [`Producer::metrics`].
+    pub fn metrics(&self) -> Metrics {
+        self.producer.metrics()
     }
 
     /// How many partitions a topic has.
@@ -112,8 +119,9 @@ impl TransactionalProducer {
 
 impl Producer {
     /// Asks the driver, and waits for what it says, for at most `max.block.ms`.
-    async fn command<T>(&self, what: &str, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Error> {
+    async fn command<T>(&self, what: &str, call: Call, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Error> {
         let core = &self.core;
+        let _timed = core.timed(call);
         let (reply, wait) = oneshot::channel();
         let closed = || Error::closed("producer");
         core.events.send(Event::Transaction(command(reply))).map_err(|_| closed())?;
@@ -152,7 +160,7 @@ impl Transaction {
     /// As there; and [`Retry::Abort`](crate::Retry::Abort) if something failed before. A record that was not taken, or could not be written,
     /// forbids the commit: a transaction is all or nothing.
     pub async fn enqueue(&self, record: Record<'_>) -> Result<Delivery, Error> {
-        self.producer.core.check_transaction()?;
+        self.producer.core.check_transaction().inspect_err(|_| self.producer.core.refused())?;
         let result = self.producer.enqueue(record).await;
         if let Err(error) = &result
             && !matches!(error.kind(), Kind::State | Kind::Closed)
@@ -201,7 +209,8 @@ impl Transaction {
             return Ok(());
         }
         let (number, group) = (self.begun.number, group.clone());
-        self.producer.command("send_offsets", |reply| Command::Offsets { number, offsets, group, reply }).await
+        let command = |reply| Command::Offsets { number, offsets, group, reply };
+        self.producer.command("send_offsets", Call::TxnSendOffsets, command).await
     }
 
     /// Sends what is enqueued, waits for all of it, and commits.
@@ -211,7 +220,7 @@ impl Transaction {
     /// `max.block.ms`: then the commit is still under way, and only another `commit` is allowed. Dropping the future does
     /// not take the commit back.
     pub async fn commit(self) -> Result<(), Unfinished> {
-        self.end("commit", true).await
+        self.end("commit", Call::TxnCommit, true).await
     }
 
     /// Aborts: no `read_committed` consumer will see its records, and its offsets do not count.
@@ -219,12 +228,12 @@ impl Transaction {
     /// # Errors
     /// The transaction, as for [`commit`](Self::commit). What cannot be aborted in time goes on to be.
     pub async fn abort(self) -> Result<(), Unfinished> {
-        self.end("abort", false).await
+        self.end("abort", Call::TxnAbort, false).await
     }
 
-    async fn end(mut self, what: &str, commit: bool) -> Result<(), Unfinished> {
+    async fn end(mut self, what: &str, call: Call, commit: bool) -> Result<(), Unfinished> {
         let number = self.begun.number;
-        match self.producer.command(what, |reply| Command::End { number, commit, reply }).await {
+        match self.producer.command(what, call, |reply| Command::End { number, commit, reply }).await {
             Ok(()) => {
                 // It is over: dropping it aborts nothing.
                 self.begun.is_over = true;

@@ -1,0 +1,36 @@
+//! What can be watched.
+//!
+//! ```text
+//! connection ──► ClientMetrics ─┐
+//! produce    ──► Sensors       ─┴─ read(now), by names ───► Metrics: iterate, find
+//! ```
+//!
+//! Numbers are kept per request, per batch and per call that waits, never per record. [`names`] lists every metric.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+mod client;
+mod names;
+mod snapshot;
+mod stats;
+
+pub(crate) use client::ClientMetrics;
+pub(crate) use names::{PRODUCER, PRODUCER_GROUP, PRODUCER_TOPIC, Role, TOPIC_GROUP};
+pub use snapshot::{Metric, MetricValue, Metrics};
+pub(crate) use stats::{Sensor, Windows};
+
+// Its example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/metrics.md")]
+mod page {}
+
+/// What is kept per topic and per broker is forgotten when nothing was added to it for so long, as Kafka's brokers do with
+/// what they keep per client. (Java's clients keep it for ever.)
+const EXPIRES_AFTER: Duration = Duration::from_secs(3_600);
+
+/// Whether something last used at `used` is to be forgotten.
+pub(crate) fn is_over(used: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(used) >= EXPIRES_AFTER
+}
