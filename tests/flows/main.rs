@@ -14,6 +14,7 @@ mod metrics;
 mod produce;
 mod retries;
 mod sequences;
+mod spans;
 mod transactions;
 mod transactions_consume;
 

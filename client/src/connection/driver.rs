@@ -26,7 +26,7 @@ use crate::deadline::sleep_until;
 use crate::error::{Error, Kind};
 use crate::net::{Address, Connector, Stream};
 use crate::runtime::Runtime;
-use crate::telemetry::ClientMetrics;
+use crate::telemetry::{ClientMetrics, spans};
 
 /// A frame larger than this is not read: nothing a broker sends is, even past `fetch.max.bytes`.
 const MAX_FRAME: usize = 512 << 20;
@@ -412,8 +412,15 @@ impl Driver {
             };
             let api = exchange.api().name();
             tracing::trace!(broker = %self.target, api, bytes = frame.len(), "request");
+            let span = spans::request(
+                &self.context.config.client_id,
+                self.target.id,
+                &self.target.address.lock(),
+                api,
+                self.correlation,
+            );
             let (timeout, is_answered, bytes) = (exchange.timeout(), exchange.is_answered(), frame.len());
-            let sent = self.meter.sends(exchange);
+            let sent = self.meter.sends(exchange, span);
             let written = if is_answered {
                 {
                     // Before the write: the answer may be there before the write is seen to end.

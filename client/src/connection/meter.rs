@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use ottla_wire::{ApiKey, DecodeError};
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::exchange::{Exchange, Outcome};
-use crate::telemetry::ClientMetrics;
+use crate::telemetry::{ClientMetrics, spans};
 
 /// Counts for one broker, and for the client as a whole.
 #[derive(Clone, Debug)]
@@ -44,9 +45,9 @@ impl Meter {
     }
 
     /// A request is about to be written.
-    pub(super) fn sends(&self, exchange: Box<dyn Exchange>) -> Sent {
+    pub(super) fn sends(&self, exchange: Box<dyn Exchange>, span: Span) -> Sent {
         self.metrics.begun();
-        Sent { exchange, at: Instant::now(), in_flight: InFlight(self.metrics.clone()) }
+        Sent { exchange, span, at: Instant::now(), in_flight: InFlight(self.metrics.clone()) }
     }
 
     /// The answer to a request was read: hands it over.
@@ -74,6 +75,7 @@ impl Drop for Open {
 /// A request that is written, or being written, until its outcome is known.
 pub(super) struct Sent {
     pub(super) exchange: Box<dyn Exchange>,
+    span: Span,
     at: Instant,
     in_flight: InFlight,
 }
@@ -90,6 +92,9 @@ impl Sent {
     pub(super) fn finish(self, outcome: Outcome) -> Result<Duration, DecodeError> {
         // Whoever waits for the outcome finds it no longer in flight.
         drop(self.in_flight);
+        if let Outcome::Failed(error) = &outcome {
+            spans::failed(&self.span, error);
+        }
         self.exchange.finish(outcome)
     }
 }

@@ -8,9 +8,11 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
+use tracing::Span;
 
 use super::batch::Slot;
 use crate::error::Error;
+use crate::telemetry::spans;
 
 /// Where a record was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -85,6 +87,11 @@ impl Settlement {
         }
     }
 
+    /// The offset of the first record, or -1.
+    fn offset(&self) -> i64 {
+        self.of(0).1.as_ref().map_or(-1, |written| written.base_offset)
+    }
+
     /// How many of so many records failed.
     pub(super) fn failed(&self, records: usize) -> usize {
         match self {
@@ -142,12 +149,15 @@ pub(super) struct Outcome {
     slot: Arc<Slot>,
     settlement: OnceLock<Settlement>,
     wakers: Mutex<Vec<Waker>>,
+    /// Of the batch; ends when it is settled, though deliveries may be kept for long.
+    span: Mutex<Span>,
     unreported: Arc<Unreported>,
 }
 
 impl Outcome {
     pub(super) fn new(slot: Arc<Slot>, unreported: Arc<Unreported>) -> Arc<Self> {
-        Arc::new(Self { slot, settlement: OnceLock::new(), wakers: Mutex::default(), unreported })
+        let span = Mutex::new(spans::produce(&slot.topic, slot.partition));
+        Arc::new(Self { slot, settlement: OnceLock::new(), wakers: Mutex::default(), span, unreported })
     }
 
     pub(super) fn topic(&self) -> &Arc<str> {
@@ -158,6 +168,8 @@ impl Outcome {
     pub(super) fn settle(self: Arc<Self>, settlement: Settlement, records: usize) {
         let failure = settlement.failure().cloned();
         let failed = settlement.failed(records);
+        let span = std::mem::replace(&mut *self.span.lock(), Span::none());
+        spans::produced(&span, records, failure.as_ref().map_or_else(|| Ok(settlement.offset()), Err));
         if self.settlement.set(settlement).is_ok() {
             if let Some(error) = failure {
                 // Every delivery holds one reference and this is one more: those that are gone never saw the result.

@@ -1,11 +1,12 @@
-//! What can be watched.
+//! What can be watched: metrics, and spans.
 //!
 //! ```text
 //! connection ──► ClientMetrics ─┐
 //! produce    ──► Sensors       ─┴─ read(now), by names ───► Metrics: iterate, find
 //! ```
 //!
-//! Numbers are kept per request, per batch and per call that waits, never per record. [`names`] lists every metric.
+//! Numbers are kept per request, per batch and per call that waits, never per record. [`names`] lists every metric,
+//! [`spans`] every span.
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 mod client;
 mod names;
 mod snapshot;
+pub(crate) mod spans;
 mod stats;
 
 pub(crate) use client::ClientMetrics;
