@@ -29,6 +29,9 @@ struct Target {
     name: String,
 }
 
+/// What is off by default and needs nothing but Rust: it is tested too.
+pub(crate) const FEATURES: [&str; 2] = ["--features", "ottla/metrics"];
+
 impl Workspace {
     /// Asks cargo.
     ///
@@ -40,12 +43,12 @@ impl Workspace {
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
-    /// The packages under test: the default ones, and the one that needs Java.
+    /// The packages under test, with their features: the default ones, and the one that needs Java.
     ///
     /// Always the same selection, whichever of its tests run: cargo would build dependencies anew for another one, whose
     /// features differ.
     pub(crate) fn selection(&self) -> Vec<&str> {
-        self.tested().flat_map(|package| ["--package", package.name.as_str()]).collect()
+        self.tested().flat_map(|package| ["--package", package.name.as_str()]).chain(FEATURES).collect()
     }
 
     /// Names of the integration tests that need no Java. Two packages may have one of the same name.

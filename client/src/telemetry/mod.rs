@@ -1,8 +1,8 @@
 //! What can be watched: metrics, and spans.
 //!
 //! ```text
-//! connection ──► ClientMetrics ─┐
-//! produce    ──► Sensors       ─┴─ read(now), by names ───► Metrics: iterate, find
+//! connection ──► ClientMetrics ─┐                        ┌─► Metrics: iterate, find
+//! produce    ──► Sensors       ─┴─ read(now), by names ──┴─► record(): the crate `metrics`
 //! ```
 //!
 //! Numbers are kept per request, per batch and per call that waits, never per record. [`names`] lists every metric,
@@ -13,6 +13,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 mod client;
+#[cfg(feature = "metrics")]
+mod export;
 mod names;
 mod snapshot;
 pub(crate) mod spans;

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use super::suites::{Suite, Suites};
 use crate::command::{cargo, run, succeeds, workspace};
 use crate::fuzz;
-use crate::packages::Workspace;
+use crate::packages::{FEATURES, Workspace};
 
 /// A part of the tests, in the order in which they run: what fails fast comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -66,7 +66,11 @@ impl Part {
         match self {
             Self::Fmt => plain(cargo(&["fmt", "--all", "--check"])),
             Self::Protocol => plain(protocol_check()),
-            Self::Lint => plain(cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+            Self::Lint => {
+                let mut command = cargo(&["clippy", "--workspace", "--all-targets"]);
+                command.args(FEATURES).args(["--", "-D", "warnings"]);
+                plain(command)
+            }
             Self::Unit => {
                 let mut command = cargo(&["test", "--no-fail-fast", "--lib", "--bins", "--examples"]);
                 command.args(workspace.selection());
