@@ -10,6 +10,7 @@ mod consume_stream;
 mod group_faults;
 mod groups;
 mod lifetimes;
+mod partitioning;
 mod produce;
 mod retries;
 mod sequences;

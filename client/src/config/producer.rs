@@ -28,6 +28,8 @@ with_client_rows! {
             "max.in.flight.requests.per.connection" max_in_flight: u32 = 5, "Requests that may wait for their answers on one connection; at most 5 with idempotence.";
             "max.request.size" max_request_size: usize = 1_048_576, "Largest record, and largest request, in bytes.";
             "metadata.max.idle.ms" metadata_max_idle: Duration = ms(300_000), "Forget a topic that nothing was sent to for this long.";
+            "partitioner.adaptive.partitioning.enable" adaptive_partitioning: bool = true, "Give partitions that batches wait for in proportion fewer of the records without a key.";
+            "partitioner.availability.timeout.ms" partitioner_availability_timeout: Duration = ms(0), "Give no records without a key to partitions whose broker has taken nothing for this long though batches wait for it; 0 for never. Without adaptive partitioning it does nothing.";
             "partitioner.ignore.keys" partitioner_ignore_keys: bool = false, "Choose partitions as if records had no key.";
             "retries" retries: u32 = 2_147_483_647, "How often a batch is sent again; `delivery.timeout.ms` ends the attempts earlier.";
             "transaction.timeout.ms" transaction_timeout: Duration = ms(60_000), "The coordinator aborts a transaction that is open for longer; no more than the brokers' `transaction.max.timeout.ms`.";

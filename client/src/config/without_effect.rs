@@ -23,8 +23,6 @@ const FIXED: &[(&str, &[&str])] = &[
     ("exclude.internal.topics", &["true"]),
     ("group.protocol", &["classic", "CLASSIC"]),
     ("interceptor.classes", &[""]),
-    ("partitioner.adaptive.partitioning.enable", &["true", "false"]),
-    ("partitioner.availability.timeout.ms", &["0"]),
     ("partitioner.class", &[""]),
     ("sasl.mechanism", &["GSSAPI"]),
     ("security.protocol", &["PLAINTEXT", "plaintext"]),

@@ -150,6 +150,10 @@ impl Outcome {
         Arc::new(Self { slot, settlement: OnceLock::new(), wakers: Mutex::default(), unreported })
     }
 
+    pub(super) fn slot(&self) -> &Arc<Slot> {
+        &self.slot
+    }
+
     /// Settles all `records` of the batch at once.
     pub(super) fn settle(self: Arc<Self>, settlement: Settlement, records: usize) {
         let failure = settlement.failure().cloned();

@@ -1,9 +1,10 @@
 //! The task behind a producer: the only place here with a clock.
 #![expect(clippy::disallowed_methods, reason = "driver: owns the clock and the tasks")]
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_wire::compression::Compressor;
@@ -13,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::Core;
+use super::availability::Availability;
 use super::batch::Slot;
 use super::compress::Sealed;
 use super::identify::identify;
@@ -21,7 +23,7 @@ use super::request::Outgoing;
 use super::sender::{Policy, Sender, Settled};
 use super::split::Piece;
 use super::transaction::{self, Begun, Reply, Transactions};
-use crate::cluster::{Cluster, Lane, View};
+use crate::cluster::{Cluster, Lane, Metadata, View};
 use crate::config::Acks;
 use crate::connection::{Answer, Backoff, Typed};
 use crate::deadline::{after, sleep_until};
@@ -90,6 +92,10 @@ pub(super) fn start(core: &Arc<Core>, events: mpsc::UnboundedReceiver<Event>) {
         transactions: policy.transactional_id.clone().map(|id| Transactions::new(id, backoff)),
         views: core.cluster.watch(),
         sender: Sender::new(policy),
+        availability: Availability::new(match config.adaptive_partitioning {
+            true => config.partitioner_availability_timeout,
+            false => Duration::ZERO,
+        }),
         events,
         overdue: VecDeque::new(),
         flushes: Vec::new(),
@@ -106,6 +112,7 @@ pub(super) struct Driver {
     events: mpsc::UnboundedReceiver<Event>,
     views: watch::Receiver<View>,
     pub(super) sender: Sender,
+    availability: Availability,
     /// Batches that have lingered, left open because nothing can be sent for them yet: they may still grow.
     overdue: VecDeque<(Instant, Arc<Slot>, u64)>,
     /// Flushes, each with the first batch it does not wait for.
@@ -127,6 +134,9 @@ impl Driver {
             self.sender.on_time(now);
             self.gather(now, closing);
             self.send(now);
+            if let Some(brokers) = self.availability.look(&self.sender, now) {
+                self.avoid(brokers);
+            }
             self.settle();
             self.transact(now, closing);
             if self.is_done(now, closing) {
@@ -159,8 +169,12 @@ impl Driver {
         match event {
             Event::Reply(request, outcome) => {
                 let runtime = self.core.cluster.runtime().clone();
+                let now = Instant::now();
                 let sender = &mut self.sender;
-                let leaders = runtime.random(|random| sender.on_reply(request, &outcome, Instant::now(), random));
+                if let Some(sent) = sender.in_flight.get(&request) {
+                    self.availability.ended(sent.broker, outcome.is_ok(), now);
+                }
+                let leaders = runtime.random(|random| sender.on_reply(request, &outcome, now, random));
                 for new in leaders {
                     self.core.cluster.learn_leader(&new.topic, new.partition, new.leader, new.epoch);
                 }
@@ -201,11 +215,7 @@ impl Driver {
     fn on_view(&mut self) {
         let metadata = self.views.borrow_and_update().metadata.clone();
         let clock = self.core.cluster.runtime().epoch_ms();
-        for name in self.core.topics.names() {
-            if let Some(topic) = metadata.topics.get(&*name) {
-                self.core.topics.learn(topic, clock);
-            }
-        }
+        self.learn(&metadata, clock);
         if self.sender.is_idle() {
             let idle = i64::try_from(self.core.config.metadata_max_idle.as_millis()).unwrap_or(i64::MAX);
             for forgotten in self.core.topics.forget_unused(clock.saturating_sub(idle)) {
@@ -213,6 +223,21 @@ impl Driver {
             }
         }
         self.sender.on_metadata(&metadata);
+    }
+
+    fn learn(&self, metadata: &Metadata, clock: i64) {
+        for name in self.core.topics.names() {
+            if let Some(topic) = metadata.topics.get(&*name) {
+                self.core.topics.learn(topic, clock);
+            }
+        }
+    }
+
+    /// Lets callers choose other brokers' partitions than these for records that may go anywhere.
+    fn avoid(&self, brokers: BTreeSet<i32>) {
+        tracing::debug!(?brokers, "brokers that have taken nothing for partitioner.availability.timeout.ms");
+        self.core.topics.avoid(brokers);
+        self.learn(&self.views.borrow().metadata, self.core.cluster.runtime().epoch_ms());
     }
 
     /// Takes in the batches that are full or have lingered.
@@ -242,6 +267,9 @@ impl Driver {
             let leader = metadata.partition(&slot.topic, slot.partition).and_then(|partition| partition.leader);
             let known = leader.is_some() && (!self.core.config.enable_idempotence || self.sender.identity.is_some());
             if known && !expired && !self.sender.has_room_for(slot.index, leader) && slot.is_open(id) {
+                if let Some(leader) = leader.filter(|leader| !self.sender.has_room(*leader)) {
+                    self.availability.waits(leader, now);
+                }
                 self.overdue.push_back((lingered, slot, id));
             } else {
                 slot.close(id);
@@ -411,7 +439,8 @@ impl Driver {
         let close = self.close.as_ref().and_then(|(deadline, _)| *deadline);
         let overdue = self.overdue.front().map(|(lingered, ..)| self.expiry(*lingered));
         let retry = self.transactions.as_ref().and_then(Transactions::wake_at);
-        [linger, close, overdue, retry, self.sender.wake_at()].into_iter().flatten().min()
+        let availability = self.availability.wake_at();
+        [linger, close, overdue, retry, availability, self.sender.wake_at()].into_iter().flatten().min()
     }
 }
 

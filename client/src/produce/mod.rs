@@ -23,6 +23,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 mod ack;
+mod availability;
 mod batch;
 mod compress;
 mod delivery;
@@ -48,8 +49,8 @@ use crate::deadline::after;
 use crate::error::{Error, Kind};
 use crate::record::Record;
 use crate::runtime::Environment;
-use batch::{Limits, NeedsMemory, Slot, Source};
-use delivery::Unreported;
+use batch::{Limits, NeedsMemory, Opening, Slot, Source};
+use delivery::{Outcome, Unreported};
 use driver::Event;
 use memory::{Memory, Reserved};
 use topics::{TopicSlots, Topics};
@@ -177,20 +178,7 @@ impl Producer {
     /// As [`enqueue`](Self::enqueue); [`Kind::WouldBlock`] while the buffer is full, or the topic's metadata is on its
     /// way.
     pub fn try_enqueue<'a>(&self, record: Record<'a>) -> Result<Delivery, Box<Refused<'a>>> {
-        let error = match self.core.append(&record, None) {
-            Append::Done(delivery) => return Ok(delivery),
-            Append::Failed(error) => error,
-            Append::NeedsMemory(_) => {
-                self.core.memory.press();
-                self.core.inbox.wake.notify_one();
-                Error::new(Kind::WouldBlock, format!("enqueue to {}: `buffer.memory` is full", record.topic()))
-            }
-            Append::NeedsTopic => {
-                self.core.cluster.want(record.topic());
-                Error::new(Kind::WouldBlock, format!("enqueue to {}: its metadata is on its way", record.topic()))
-            }
-        };
-        Err(Box::new(Refused { record, error }))
+        self.core.try_append(&record).map_err(|error| Box::new(Refused { record, error }))
     }
 
     /// Sends what is enqueued, without lingering, and waits until each record is written or has failed.
@@ -306,51 +294,82 @@ impl Core {
         self.topics.with(record.topic(), |topic| self.append_to(topic, record, reserved)).unwrap_or(Append::NeedsTopic)
     }
 
-    fn append_to(&self, topic: &TopicSlots, record: &Record<'_>, reserved: Option<&mut Reserved>) -> Append {
-        let runtime = self.cluster.runtime();
-        let clock = runtime.epoch_ms();
+    fn append_to(&self, topic: &TopicSlots, record: &Record<'_>, mut reserved: Option<&mut Reserved>) -> Append {
+        let clock = self.cluster.runtime().epoch_ms();
         topic.touch(clock);
-        let partitions = topic.slots.len();
-        let mut is_sticky = false;
-        let partition = match (record.chosen_partition(), record.key_bytes()) {
-            (Some(chosen), _) => match usize::try_from(chosen) {
-                Ok(chosen) if chosen < partitions => chosen,
-                Ok(_) => return Append::NeedsTopic,
-                Err(_) => {
-                    let context = format!("enqueue to {}: there is no partition {chosen}", record.topic());
-                    return Append::Failed(Error::new(Kind::State, context));
-                }
-            },
-            (None, Some(key)) if !self.config.partitioner_ignore_keys => partition::of_key(key, partitions),
-            _ => {
-                is_sticky = true;
-                topic.sticky.partition(partitions, || runtime.random(|random| topic.choose(random)))
+        let placed = match self.place(topic, record) {
+            Ok(placed) => placed,
+            Err(chosen) => return Self::misplaced(record, chosen),
+        };
+        loop {
+            let partition = placed.unwrap_or_else(|| topic.sticky.partition(|| self.choose(topic)));
+            let slot = &topic.slots[partition];
+            let is_sticky = placed.is_none();
+            let source = Source {
+                limits: self.limits,
+                memory: &self.memory,
+                reserved: reserved.as_deref_mut(),
+                closed: &self.closed,
+                is_sticky,
+                opening: &OpeningIn { core: self, topic, partition, is_sticky },
+            };
+            let appended = slot.append(record, record.chosen_timestamp().unwrap_or(clock), source);
+            if let Some((id, opened)) = appended.opened {
+                self.inbox.opened(after(opened, self.config.linger), slot, id);
             }
-        };
-        let slot = &topic.slots[partition];
-        let source = Source {
-            limits: self.limits,
-            memory: &self.memory,
-            reserved,
-            unreported: &self.unreported,
-            closed: &self.closed,
-            now: &|| runtime.now(),
-            next_id: &|| self.next_batch.fetch_add(1, Ordering::Relaxed),
-        };
-        let appended = slot.append(record, record.chosen_timestamp().unwrap_or(clock), source);
-        if is_sticky {
-            topic.sticky.filled(record.size_bound(), self.limits.body);
+            if appended.filled {
+                self.inbox.filled(slot);
+            }
+            return match appended.added {
+                Ok(delivery) => Append::Done(delivery),
+                Err(batch::Refusal::Elsewhere) => continue,
+                Err(batch::Refusal::Memory(NeedsMemory(bytes))) => Append::NeedsMemory(bytes),
+                Err(batch::Refusal::Closed) => Append::Failed(Error::closed("producer")),
+            };
         }
-        if let Some((id, opened)) = appended.opened {
-            self.inbox.opened(after(opened, self.config.linger), slot, id);
+    }
+
+    /// The partition that the record or its key says. None if any will do; an error if there is no such partition.
+    fn place(&self, topic: &TopicSlots, record: &Record<'_>) -> Result<Option<usize>, i32> {
+        let partitions = topic.slots.len();
+        let within = |chosen: i32| usize::try_from(chosen).ok().filter(|chosen| *chosen < partitions);
+        if let Some(chosen) = record.chosen_partition() {
+            return within(chosen).map(Some).ok_or(chosen);
         }
-        if appended.filled {
-            self.inbox.filled(slot);
+        let key = record.key_bytes().filter(|_| !self.config.partitioner_ignore_keys);
+        Ok(key.map(|key| partition::of_key(key, partitions)))
+    }
+
+    #[cold]
+    fn misplaced(record: &Record<'_>, chosen: i32) -> Append {
+        if chosen >= 0 {
+            // It may be added.
+            return Append::NeedsTopic;
         }
-        match appended.added {
-            Ok(delivery) => Append::Done(delivery),
-            Err(batch::Refusal::Memory(NeedsMemory(bytes))) => Append::NeedsMemory(bytes),
-            Err(batch::Refusal::Closed) => Append::Failed(Error::closed("producer")),
+        let context = format!("enqueue to {}: there is no partition {chosen}", record.topic());
+        Append::Failed(Error::new(Kind::State, context))
+    }
+
+    /// Whose turn it is next.
+    #[cold]
+    fn choose(&self, topic: &TopicSlots) -> usize {
+        self.cluster.runtime().random(|random| topic.choose(self.config.adaptive_partitioning, random))
+    }
+
+    /// Appends if that needs no waiting.
+    fn try_append(&self, record: &Record<'_>) -> Result<Delivery, Error> {
+        match self.append(record, None) {
+            Append::Done(delivery) => Ok(delivery),
+            Append::Failed(error) => Err(error),
+            Append::NeedsMemory(_) => {
+                self.memory.press();
+                self.inbox.wake.notify_one();
+                Err(Error::new(Kind::WouldBlock, format!("enqueue to {}: `buffer.memory` is full", record.topic())))
+            }
+            Append::NeedsTopic => {
+                self.cluster.want(record.topic());
+                Err(Error::new(Kind::WouldBlock, format!("enqueue to {}: its metadata is on its way", record.topic())))
+            }
         }
     }
 
@@ -447,6 +466,33 @@ impl Core {
             Some((records, error)) => Err(error.within(format!("{records} records failed, the first"))),
             None => Ok(()),
         }
+    }
+}
+
+/// A batch about to be opened in one partition.
+struct OpeningIn<'a> {
+    core: &'a Core,
+    topic: &'a TopicSlots,
+    partition: usize,
+    is_sticky: bool,
+}
+
+impl Opening for OpeningIn<'_> {
+    fn is_elsewhere(&self, is_over: bool) -> bool {
+        let choose = || self.core.choose(self.topic);
+        self.topic.sticky.is_elsewhere(self.partition, is_over, !self.is_sticky, choose)
+    }
+
+    fn next_id(&self) -> u64 {
+        self.core.next_batch.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn now(&self) -> Instant {
+        self.core.cluster.runtime().now()
+    }
+
+    fn outcome(&self, slot: &Arc<Slot>) -> Arc<Outcome> {
+        Outcome::new(slot.clone(), self.core.unreported.clone())
     }
 }
 

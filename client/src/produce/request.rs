@@ -106,7 +106,8 @@ impl Sender {
         !waits && leader.is_some_and(|leader| self.has_room(leader))
     }
 
-    fn has_room(&self, broker: i32) -> bool {
+    /// Whether a broker may be sent another request.
+    pub(super) fn has_room(&self, broker: i32) -> bool {
         self.in_flight.values().filter(|request| request.broker == broker).count() < self.policy.max_in_flight
     }
 
