@@ -26,5 +26,8 @@ pub use consume::{
 pub use error::{Error, Kind, Retry};
 pub use group::metadata::GroupMetadata;
 pub use ottla_wire::{Code, Uuid};
-pub use produce::{Ack, Delivery, Producer, Refused, Transaction, TransactionalProducer, Unfinished};
+pub use produce::{
+    Ack, Delivery, PartitionInput, Partitioner, Producer, Refused, RoundRobinPartitioner, Transaction,
+    TransactionalProducer, Unfinished,
+};
 pub use record::{Payload, Record, TopicPartition};

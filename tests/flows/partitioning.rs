@@ -1,9 +1,11 @@
-//! Which partition a record goes to: turns, and slow brokers.
+//! Which partition a record goes to: turns, slow brokers, and partitioners of the user's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ottla::{Producer, ProducerBuilder, Record};
+use ottla::{Kind, PartitionInput, Partitioner, Producer, ProducerBuilder, Record, RoundRobinPartitioner};
 use ottla_broker::{ApiKey, Broker};
 
 use crate::{SOON, pipes};
@@ -231,4 +233,96 @@ async fn keys_that_are_ignored_take_turns() {
         places.insert(producer.enqueue(record).await.unwrap().partition());
     }
     assert_eq!(places.len(), PARTITIONS as usize);
+}
+
+/// Chooses by the first byte of the value: a digit is the partition, `-` one before the first, `?` the built-in way.
+#[derive(Default)]
+struct ByValue {
+    calls: Arc<AtomicUsize>,
+}
+
+impl Partitioner for ByValue {
+    fn partition(&self, input: &PartitionInput<'_>) -> Option<i32> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        assert_eq!((input.topic(), input.all_partitions()), ("orders", 0..PARTITIONS));
+        match input.value()?.first()? {
+            b'-' => Some(-1),
+            b'!' => panic!("as it was told"),
+            b'?' => None,
+            digit => Some(i32::from(digit - b'0')),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partitioner_places_what_names_no_partition_itself() {
+    let broker = orders(1).await;
+    let producer = builder(&broker).partitioner(ByValue::default()).build().unwrap();
+    let place = async |record: Record<'static>| producer.send(record).await.unwrap().partition();
+    assert_eq!(place(Record::to("orders").value("4").key("k")).await, 4);
+    assert_eq!(place(Record::to("orders").value("4").partition(2)).await, 2);
+    let by_key = place(Record::to("orders").value("?").key("k")).await;
+    let built_in = builder(&broker).build().unwrap();
+    let expected = built_in.send(Record::to("orders").key("k")).await.unwrap().partition();
+    assert_eq!(by_key, expected, "what it leaves open goes the built-in way");
+    place(Record::to("orders").value("?")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_is_not_there_is_an_error_with_both_names() {
+    let broker = orders(1).await;
+    let producer = builder(&broker).partitioner(ByValue::default()).build().unwrap();
+    for (value, partition) in [("-", "-1"), ("6", "6")] {
+        let error = producer.send(Record::to("orders").value(value)).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::State);
+        assert_eq!(
+            error.to_string(),
+            format!("enqueue to orders: the partitioner chose {partition}, and partitions go from 0 to 5")
+        );
+    }
+    producer.send(Record::to("orders").value("5")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partitioner_that_panics_fails_its_own_call_alone() {
+    let broker = orders(1).await;
+    let producer = builder(&broker).partitioner(ByValue::default()).build().unwrap();
+    producer.send(Record::to("orders").value("0")).await.unwrap();
+    let other = producer.clone();
+    let failed = tokio::spawn(async move { other.send(Record::to("orders").value("!")).await }).await;
+    assert!(failed.unwrap_err().is_panic());
+    producer.send(Record::to("orders").value("0")).await.unwrap();
+    producer.close(SOON).await.unwrap();
+    assert_eq!(broker.log("orders", 0).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_waits_for_memory_is_placed_once() {
+    let broker = orders(1).await;
+    let partitioner = ByValue::default();
+    let calls = partitioner.calls.clone();
+    let producer =
+        builder(&broker).partitioner(partitioner).buffer_memory(3_000_usize).batch_size(1_000_usize).build().unwrap();
+    let mut value = vec![b'x'; 900];
+    for n in 0..20 {
+        value[0] = b'0' + n % 6;
+        producer.enqueue(Record::to("orders").value(&value)).await.unwrap();
+    }
+    producer.flush().await.unwrap();
+    // The first waited for the topic, and was not placed before.
+    assert_eq!(calls.load(Ordering::Relaxed), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn round_robin_goes_from_one_partition_to_the_next_whatever_the_key() {
+    let broker = orders(1).await;
+    let by_name = builder(&broker).set("partitioner.class", "org.apache.kafka.clients.producer.RoundRobinPartitioner");
+    for builder in [by_name, builder(&broker).partitioner(RoundRobinPartitioner::default())] {
+        let producer = builder.build().unwrap();
+        let mut places = Vec::new();
+        for _ in 0..12 {
+            places.push(producer.send(Record::to("orders").key("always the same")).await.unwrap().partition());
+        }
+        assert_eq!(places, [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5]);
+    }
 }

@@ -8,6 +8,7 @@ use super::client::with_client_rows;
 use super::value::{Acks, ClientDnsLookup, RecoveryStrategy};
 use super::{invalid, ms, settings};
 use crate::error::Error;
+use crate::produce::PartitionerClass;
 
 with_client_rows! {
     settings! {
@@ -30,6 +31,7 @@ with_client_rows! {
             "metadata.max.idle.ms" metadata_max_idle: Duration = ms(300_000), "Forget a topic that nothing was sent to for this long.";
             "partitioner.adaptive.partitioning.enable" adaptive_partitioning: bool = true, "Give partitions that batches wait for in proportion fewer of the records without a key.";
             "partitioner.availability.timeout.ms" partitioner_availability_timeout: Duration = ms(0), "Give no records without a key to partitions whose broker has taken nothing for this long though batches wait for it; 0 for never. Without adaptive partitioning it does nothing.";
+            "partitioner.class" partitioner: PartitionerClass = PartitionerClass::built_in(), "Choose partitions by a `Partitioner` instead of the built-in way: by key, or, without one, a batch's worth of bytes to one partition after the other.";
             "partitioner.ignore.keys" partitioner_ignore_keys: bool = false, "Choose partitions as if records had no key.";
             "retries" retries: u32 = 2_147_483_647, "How often a batch is sent again; `delivery.timeout.ms` ends the attempts earlier.";
             "transaction.timeout.ms" transaction_timeout: Duration = ms(60_000), "The coordinator aborts a transaction that is open for longer; no more than the brokers' `transaction.max.timeout.ms`.";
@@ -182,6 +184,16 @@ mod tests {
     fn a_bootstrap_server_without_a_port_is_named() {
         let error = ProducerBuilder::new("localhost").validated().unwrap_err();
         assert!(error.to_string().contains("`localhost`"), "{error}");
+    }
+
+    #[test]
+    fn a_partitioner_class_that_is_not_there_is_told_what_is() {
+        for known in ["", "null", "roundrobin", "org.apache.kafka.clients.producer.RoundRobinPartitioner"] {
+            build(&[("partitioner.class", known)]).unwrap();
+        }
+        let error = build(&[("partitioner.class", "com.example.Mine")]).unwrap_err().to_string();
+        assert!(error.starts_with("setting `partitioner.class`: `com.example.Mine` must be empty"), "{error}");
+        assert!(error.contains("RoundRobinPartitioner") && error.contains("ProducerBuilder::partitioner"), "{error}");
     }
 
     #[test]

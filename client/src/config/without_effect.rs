@@ -23,7 +23,6 @@ const FIXED: &[(&str, &[&str])] = &[
     ("exclude.internal.topics", &["true"]),
     ("group.protocol", &["classic", "CLASSIC"]),
     ("interceptor.classes", &[""]),
-    ("partitioner.class", &[""]),
     ("sasl.mechanism", &["GSSAPI"]),
     ("security.protocol", &["PLAINTEXT", "plaintext"]),
     ("transaction.two.phase.commit.enable", &["false"]),

@@ -31,6 +31,7 @@ mod driver;
 mod identify;
 mod memory;
 pub(crate) mod partition;
+mod partitioner;
 mod queue;
 mod request;
 mod seal;
@@ -41,6 +42,7 @@ mod transact;
 mod transaction;
 
 pub use delivery::{Ack, Delivery};
+pub use partitioner::{PartitionInput, Partitioner, PartitionerClass, RoundRobinPartitioner};
 pub use transaction::{Transaction, TransactionalProducer, Unfinished};
 
 use crate::cluster::Cluster;
@@ -275,9 +277,17 @@ impl Producer {
 enum Append {
     Done(Delivery),
     Failed(Error),
-    NeedsMemory(usize),
+    /// So many bytes, for a partition that a partitioner chose: it is not asked again.
+    NeedsMemory(usize, Option<i32>),
     /// The topic, or the partition asked for, is not known yet.
     NeedsTopic,
+}
+
+/// A partition that the topic does not have, and who wants it.
+#[derive(Clone, Copy)]
+enum Misplaced {
+    ByPartitioner(i32),
+    ByRecord(i32),
 }
 
 impl Core {
@@ -299,7 +309,7 @@ impl Core {
         topic.touch(clock);
         let placed = match self.place(topic, record) {
             Ok(placed) => placed,
-            Err(chosen) => return Self::misplaced(record, chosen),
+            Err(misplaced) => return self.misplaced(topic, record, misplaced),
         };
         loop {
             let partition = placed.unwrap_or_else(|| topic.sticky.partition(|| self.choose(topic)));
@@ -323,31 +333,42 @@ impl Core {
             return match appended.added {
                 Ok(delivery) => Append::Done(delivery),
                 Err(batch::Refusal::Elsewhere) => continue,
-                Err(batch::Refusal::Memory(NeedsMemory(bytes))) => Append::NeedsMemory(bytes),
+                Err(batch::Refusal::Memory(NeedsMemory(bytes))) => {
+                    let chosen = self.config.partitioner.chosen().and(placed);
+                    Append::NeedsMemory(bytes, chosen.map(|partition| partition as i32))
+                }
                 Err(batch::Refusal::Closed) => Append::Failed(Error::closed("producer")),
             };
         }
     }
 
-    /// The partition that the record or its key says. None if any will do; an error if there is no such partition.
-    fn place(&self, topic: &TopicSlots, record: &Record<'_>) -> Result<Option<usize>, i32> {
+    /// The partition that the record, the partitioner or the key says. None if any will do.
+    fn place(&self, topic: &TopicSlots, record: &Record<'_>) -> Result<Option<usize>, Misplaced> {
         let partitions = topic.slots.len();
         let within = |chosen: i32| usize::try_from(chosen).ok().filter(|chosen| *chosen < partitions);
         if let Some(chosen) = record.chosen_partition() {
-            return within(chosen).map(Some).ok_or(chosen);
+            return within(chosen).map(Some).ok_or(Misplaced::ByRecord(chosen));
+        }
+        if let Some(partitioner) = self.config.partitioner.chosen()
+            && let Some(chosen) = partitioner.partition(&PartitionInput::new(record, partitions, &topic.available))
+        {
+            return within(chosen).map(Some).ok_or(Misplaced::ByPartitioner(chosen));
         }
         let key = record.key_bytes().filter(|_| !self.config.partitioner_ignore_keys);
         Ok(key.map(|key| partition::of_key(key, partitions)))
     }
 
     #[cold]
-    fn misplaced(record: &Record<'_>, chosen: i32) -> Append {
-        if chosen >= 0 {
+    fn misplaced(&self, topic: &TopicSlots, record: &Record<'_>, misplaced: Misplaced) -> Append {
+        let what = match misplaced {
             // It may be added.
-            return Append::NeedsTopic;
-        }
-        let context = format!("enqueue to {}: there is no partition {chosen}", record.topic());
-        Append::Failed(Error::new(Kind::State, context))
+            Misplaced::ByRecord(0..) => return Append::NeedsTopic,
+            Misplaced::ByRecord(chosen) => format!("there is no partition {chosen}"),
+            Misplaced::ByPartitioner(chosen) => {
+                format!("the partitioner chose {chosen}, and partitions go from 0 to {}", topic.slots.len() - 1)
+            }
+        };
+        Append::Failed(Error::new(Kind::State, format!("enqueue to {}: {what}", record.topic())))
     }
 
     /// Whose turn it is next.
@@ -361,7 +382,7 @@ impl Core {
         match self.append(record, None) {
             Append::Done(delivery) => Ok(delivery),
             Append::Failed(error) => Err(error),
-            Append::NeedsMemory(_) => {
+            Append::NeedsMemory(..) => {
                 self.memory.press();
                 self.inbox.wake.notify_one();
                 Err(Error::new(Kind::WouldBlock, format!("enqueue to {}: `buffer.memory` is full", record.topic())))
@@ -374,7 +395,7 @@ impl Core {
     }
 
     /// Appends after waiting for what was missing, within `max.block.ms` in all (edge 13).
-    async fn append_waiting(self: &Arc<Self>, record: Record<'_>, mut blocked: Append) -> Result<Delivery, Error> {
+    async fn append_waiting(self: &Arc<Self>, mut record: Record<'_>, mut blocked: Append) -> Result<Delivery, Error> {
         let start = self.cluster.runtime().now();
         let deadline = after(start, self.config.max_block);
         loop {
@@ -383,7 +404,10 @@ impl Core {
                 Append::Done(delivery) => return Ok(delivery),
                 Append::Failed(error) => return Err(error),
                 Append::NeedsTopic => self.wait_for_topic(&record, deadline).await?,
-                Append::NeedsMemory(bytes) => {
+                Append::NeedsMemory(bytes, chosen) => {
+                    if let Some(chosen) = chosen {
+                        record = record.partition(chosen);
+                    }
                     // The driver sends what lingers: it is what holds the memory.
                     let take = self.memory.take(bytes);
                     self.inbox.wake.notify_one();

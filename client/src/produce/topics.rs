@@ -17,7 +17,7 @@ pub(super) struct TopicSlots {
     /// Index = partition. Never empty.
     pub(super) slots: Vec<Arc<Slot>>,
     /// Partitions with a leader.
-    available: Arc<[i32]>,
+    pub(super) available: Arc<[i32]>,
     /// Those of them whose leader is not avoided, or all of them if every one is: for records that may go anywhere.
     candidates: Arc<[i32]>,
     pub(super) sticky: Sticky,
