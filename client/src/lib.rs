@@ -27,7 +27,7 @@ pub use error::{Error, Kind, Retry};
 pub use group::metadata::GroupMetadata;
 pub use ottla_wire::{Code, Uuid};
 pub use produce::{
-    Ack, Delivery, PartitionInput, Partitioner, Producer, Refused, RoundRobinPartitioner, Transaction,
-    TransactionalProducer, Unfinished,
+    Ack, Acknowledgement, Delivery, PartitionInput, Partitioner, Producer, ProducerInterceptor, Refused,
+    RoundRobinPartitioner, Transaction, TransactionalProducer, Unfinished,
 };
 pub use record::{Payload, Record, TopicPartition};

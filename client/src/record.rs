@@ -184,6 +184,11 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Changes it in place by the methods that build one: `record.update(|record| record.header("h", "1"))`.
+    pub fn update(&mut self, change: impl FnOnce(Self) -> Self) {
+        *self = change(std::mem::replace(self, Record::to("")));
+    }
+
     /// The partition it is to go to, if that was set.
     pub fn chosen_partition(&self) -> Option<i32> {
         self.partition
@@ -202,6 +207,10 @@ impl<'a> Record<'a> {
     /// Names and values of its headers, in order.
     pub fn header_bytes(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> + Clone {
         self.headers.iter().map(|(name, value)| (&**name, value.as_deref()))
+    }
+
+    pub(crate) fn headers(&self) -> &[(Payload<'a>, Option<Payload<'a>>)] {
+        &self.headers
     }
 
     /// The timestamp in milliseconds since 1970, if it was set.

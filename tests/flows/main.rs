@@ -9,6 +9,7 @@ mod consume_faults;
 mod consume_stream;
 mod group_faults;
 mod groups;
+mod interceptors;
 mod lifetimes;
 mod partitioning;
 mod produce;

@@ -8,7 +8,7 @@ use super::client::with_client_rows;
 use super::value::{Acks, ClientDnsLookup, RecoveryStrategy};
 use super::{invalid, ms, settings};
 use crate::error::Error;
-use crate::produce::PartitionerClass;
+use crate::produce::{Interceptors, PartitionerClass, ProducerInterceptor};
 
 with_client_rows! {
     settings! {
@@ -24,6 +24,7 @@ with_client_rows! {
             "compression.zstd.level" zstd_level: i32 = 3, "Effort of zstd, -131072 to 22.";
             "delivery.timeout.ms" delivery_timeout: Duration = ms(120_000), "Fail a record that is not acknowledged this long after `enqueue`, retries included.";
             "enable.idempotence" enable_idempotence: bool = true, "Number the batches, so that a retry never writes one twice or out of order.";
+            "interceptor.classes" interceptors: Interceptors = Interceptors::none(), "See every record before it is sent, and hear what became of it, in this order.";
             "linger.ms" linger: Duration = ms(5), "Wait this long for a fuller batch.";
             "max.block.ms" max_block: Duration = ms(60_000), "How long `enqueue` may wait for a topic's metadata and for memory, together.";
             "max.in.flight.requests.per.connection" max_in_flight: u32 = 5, "Requests that may wait for their answers on one connection; at most 5 with idempotence.";
@@ -41,6 +42,12 @@ with_client_rows! {
 }
 
 impl ProducerBuilder {
+    /// Adds an interceptor, which is called after those added before.
+    pub fn interceptor(mut self, interceptor: impl ProducerInterceptor) -> Self {
+        self.config.interceptors = self.config.interceptors.with(interceptor);
+        self
+    }
+
     /// The settings, checked one by one and against each other.
     pub(crate) fn validated(mut self) -> Result<(ProducerConfig, crate::runtime::Environment), Error> {
         if let Some(error) = self.error.take() {
@@ -194,6 +201,13 @@ mod tests {
         let error = build(&[("partitioner.class", "com.example.Mine")]).unwrap_err().to_string();
         assert!(error.starts_with("setting `partitioner.class`: `com.example.Mine` must be empty"), "{error}");
         assert!(error.contains("RoundRobinPartitioner") && error.contains("ProducerBuilder::partitioner"), "{error}");
+    }
+
+    #[test]
+    fn interceptors_are_registered_by_code_alone() {
+        build(&[("interceptor.classes", "")]).unwrap();
+        let error = build(&[("interceptor.classes", "com.example.Audit")]).unwrap_err().to_string();
+        assert!(error.contains("`com.example.Audit`") && error.contains("ProducerBuilder::interceptor"), "{error}");
     }
 
     #[test]

@@ -311,6 +311,9 @@ impl OpenBatch {
         let (key, value) = (record.key_bytes(), record.value_bytes());
         let pushed = self.encoder.push(&mut self.body, timestamp, key, value, record.header_bytes());
         debug_assert!(pushed.is_ok(), "the size was checked before");
+        if let Some(watched) = &self.outcome.watched {
+            watched.push(record, timestamp);
+        }
         Delivery::new(self.outcome.clone(), index, timestamp)
     }
 }

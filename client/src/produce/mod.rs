@@ -29,6 +29,7 @@ mod compress;
 mod delivery;
 mod driver;
 mod identify;
+mod intercept;
 mod memory;
 pub(crate) mod partition;
 mod partitioner;
@@ -42,6 +43,7 @@ mod transact;
 mod transaction;
 
 pub use delivery::{Ack, Delivery};
+pub use intercept::{Acknowledgement, Interceptors, ProducerInterceptor};
 pub use partitioner::{PartitionInput, Partitioner, PartitionerClass, RoundRobinPartitioner};
 pub use transaction::{Transaction, TransactionalProducer, Unfinished};
 
@@ -167,11 +169,26 @@ impl Producer {
     /// [`Kind::TooLarge`] over `max.request.size`, [`Kind::Timeout`] after `max.block.ms`, [`Kind::Closed`], or what
     /// the cluster says of the topic. The record was then not enqueued.
     pub async fn enqueue(&self, record: Record<'_>) -> Result<Delivery, Error> {
+        if !self.core.config.interceptors.is_empty() {
+            // Boxed, so that those who have none do not carry its state.
+            return Box::pin(self.enqueue_intercepted(record)).await;
+        }
         match self.core.append(&record, None) {
             Append::Done(delivery) => Ok(delivery),
             Append::Failed(error) => Err(error),
             blocked => self.core.append_waiting(record, blocked).await,
         }
+    }
+
+    async fn enqueue_intercepted<'a>(&'a self, mut record: Record<'a>) -> Result<Delivery, Error> {
+        let untold = self.core.config.interceptors.on_send(&mut record);
+        let result = match self.core.append(&record, None) {
+            Append::Done(delivery) => Ok(delivery),
+            Append::Failed(error) => Err(error),
+            blocked => self.core.append_waiting(record, blocked).await,
+        };
+        untold.ended(&result);
+        result
     }
 
     /// Adds a record if that needs no waiting, and gives it back if it does.
@@ -180,7 +197,16 @@ impl Producer {
     /// As [`enqueue`](Self::enqueue); [`Kind::WouldBlock`] while the buffer is full, or the topic's metadata is on its
     /// way.
     pub fn try_enqueue<'a>(&self, record: Record<'a>) -> Result<Delivery, Box<Refused<'a>>> {
-        self.core.try_append(&record).map_err(|error| Box::new(Refused { record, error }))
+        let result = if self.core.config.interceptors.is_empty() {
+            self.core.try_append(&record)
+        } else {
+            let mut sent = record.clone();
+            let untold = self.core.config.interceptors.on_send(&mut sent);
+            let result = self.core.try_append(&sent);
+            untold.ended(&result);
+            result
+        };
+        result.map_err(|error| Box::new(Refused { record, error }))
     }
 
     /// Sends what is enqueued, without lingering, and waits until each record is written or has failed.
@@ -516,7 +542,11 @@ impl Opening for OpeningIn<'_> {
     }
 
     fn outcome(&self, slot: &Arc<Slot>) -> Arc<Outcome> {
-        Outcome::new(slot.clone(), self.core.unreported.clone())
+        let (slot, unreported) = (slot.clone(), self.core.unreported.clone());
+        match self.core.config.interceptors.watch() {
+            Some(watched) => Outcome::watched(slot, unreported, watched),
+            None => Outcome::new(slot, unreported),
+        }
     }
 }
 
