@@ -173,6 +173,25 @@ async fn a_broker_that_cannot_be_reached_gets_none_after_the_availability_timeou
     assert_eq!(led_by(&broker, 1, &sent), 0, "{sent:?}");
 }
 
+/// A partition's first batch is sent alone: the rest waits behind it, though the broker has room for others.
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_never_took_anything_gets_none_after_the_availability_timeout() {
+    let broker = orders(3).await;
+    let producer = small_batches(&broker)
+        .linger(SOON)
+        .partitioner_availability_timeout(Duration::from_millis(500))
+        .build()
+        .unwrap();
+    producer.partitions_for("orders").await.unwrap();
+    broker.on(ApiKey::Produce).node(1).always().hold();
+    send_rounds(&producer, 100).await;
+    let sent = send_rounds(&producer, 100).await;
+    assert_eq!(led_by(&broker, 1, &sent), 0, "{sent:?}");
+    broker.clear();
+    broker.release();
+    producer.flush().await.unwrap();
+}
+
 /// Batches that have lingered stay open while their broker has no room: they wait for it all the same.
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_takes_nothing_gets_none_however_little_is_sent() {

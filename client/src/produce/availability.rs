@@ -14,17 +14,33 @@ pub(super) struct Availability {
     timeout: Option<Duration>,
     stalled: BTreeMap<i32, Instant>,
     avoided: BTreeSet<i32>,
+    /// Slots whose batches closed since the last look.
+    closed: Vec<usize>,
 }
 
 impl Availability {
     /// `timeout`: how long is too long; 0 for never.
     pub(super) fn new(timeout: Duration) -> Self {
         let timeout = (!timeout.is_zero()).then_some(timeout);
-        Self { timeout, stalled: BTreeMap::new(), avoided: BTreeSet::new() }
+        Self { timeout, stalled: BTreeMap::new(), avoided: BTreeSet::new(), closed: Vec::new() }
     }
 
-    /// Something waits for a broker that has no room for it.
-    pub(super) fn waits(&mut self, broker: i32, now: Instant) {
+    /// A batch of the partition was closed: whether it waits is seen at the next look.
+    pub(super) fn closed(&mut self, slot: usize) {
+        if self.timeout.is_some() {
+            self.closed.push(slot);
+        }
+    }
+
+    /// A batch stays open though it has lingered, since it would not be sent to `broker` now.
+    pub(super) fn lingers(&mut self, broker: i32, sender: &Sender, now: Instant) {
+        if self.timeout.is_some() && owes_an_answer(sender, broker) {
+            self.waits(broker, now);
+        }
+    }
+
+    /// Something waits for a broker to take it.
+    fn waits(&mut self, broker: i32, now: Instant) {
         if self.timeout.is_some() {
             self.stalled.entry(broker).or_insert(now);
         }
@@ -42,9 +58,13 @@ impl Availability {
     /// Looks at what could not be sent. The brokers to avoid from now on, if they are others than before.
     pub(super) fn look(&mut self, sender: &Sender, now: Instant) -> Option<BTreeSet<i32>> {
         self.timeout?;
-        let ready = sender.ready.iter().filter(|(_, queues)| !queues.is_empty());
-        let full: Vec<_> = ready.map(|(broker, _)| *broker).filter(|broker| !sender.has_room(*broker)).collect();
-        for broker in full {
+        let closed = std::mem::take(&mut self.closed);
+        let behind = closed.iter().filter_map(|slot| {
+            let queue = sender.queues.get(slot)?;
+            let waits = queue.batches.back().is_some_and(|last| !last.is_in_flight());
+            queue.leader.filter(|leader| waits && owes_an_answer(sender, *leader))
+        });
+        for broker in behind {
             self.waits(broker, now);
         }
         self.decide(|broker| has_work(sender, broker), now)
@@ -71,9 +91,13 @@ impl Availability {
     }
 }
 
+fn owes_an_answer(sender: &Sender, broker: i32) -> bool {
+    sender.in_flight.values().any(|request| request.broker == broker)
+}
+
 fn has_work(sender: &Sender, broker: i32) -> bool {
     sender.ready.get(&broker).is_some_and(|queues| !queues.is_empty())
-        || sender.in_flight.values().any(|request| request.broker == broker)
+        || owes_an_answer(sender, broker)
         || sender
             .retries
             .iter()

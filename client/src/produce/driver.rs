@@ -267,8 +267,8 @@ impl Driver {
             let leader = metadata.partition(&slot.topic, slot.partition).and_then(|partition| partition.leader);
             let known = leader.is_some() && (!self.core.config.enable_idempotence || self.sender.identity.is_some());
             if known && !expired && !self.sender.has_room_for(slot.index, leader) && slot.is_open(id) {
-                if let Some(leader) = leader.filter(|leader| !self.sender.has_room(*leader)) {
-                    self.availability.waits(leader, now);
+                if let Some(leader) = leader {
+                    self.availability.lingers(leader, &self.sender, now);
                 }
                 self.overdue.push_back((lingered, slot, id));
             } else {
@@ -311,6 +311,7 @@ impl Driver {
                 transactions.on_batch(slot);
             }
             self.sender.add(slot, &closed, &metadata);
+            self.availability.closed(slot.index);
             self.seal(slot, closed);
         }
     }

@@ -99,15 +99,18 @@ impl Sender {
         Some(Outgoing { id, broker, request, limit: self.max_version })
     }
 
-    /// Whether a batch of the partition, closed now, would go out now.
-    pub(super) fn has_room_for(&self, slot: usize, leader: Option<i32>) -> bool {
-        let leader = self.queues.get(&slot).map_or(leader, |queue| queue.leader);
-        let waits = self.queues.get(&slot).is_some_and(|queue| queue.batches.iter().any(|batch| !batch.is_in_flight()));
-        !waits && leader.is_some_and(|leader| self.has_room(leader))
+    /// Whether batches of the partition wait to be sent already.
+    pub(super) fn waits(&self, slot: usize) -> bool {
+        self.queues.get(&slot).is_some_and(|queue| queue.batches.iter().any(|batch| !batch.is_in_flight()))
     }
 
-    /// Whether a broker may be sent another request.
-    pub(super) fn has_room(&self, broker: i32) -> bool {
+    /// Bytes for which a broker has room in requests that may be sent now.
+    pub(super) fn room(&self, broker: i32) -> usize {
+        let requests = self.in_flight.values().filter(|request| request.broker == broker).count();
+        self.policy.max_in_flight.saturating_sub(requests).saturating_mul(self.policy.max_request_size)
+    }
+
+    fn has_room(&self, broker: i32) -> bool {
         self.in_flight.values().filter(|request| request.broker == broker).count() < self.policy.max_in_flight
     }
 
