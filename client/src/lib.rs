@@ -27,6 +27,9 @@ pub use consume::{
 pub use error::{Error, Kind, Retry};
 pub use group::metadata::GroupMetadata;
 pub use ottla_wire::{Code, Uuid};
-pub use produce::{Ack, Delivery, Producer, Refused, Transaction, TransactionalProducer, Unfinished};
+pub use produce::{
+    Ack, Acknowledgement, Delivery, PartitionInput, Partitioner, Producer, ProducerInterceptor, Refused,
+    RoundRobinPartitioner, Transaction, TransactionalProducer, Unfinished,
+};
 pub use record::{Payload, Record, TopicPartition};
 pub use telemetry::{Metric, MetricValue, Metrics};

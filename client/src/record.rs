@@ -184,23 +184,37 @@ impl<'a> Record<'a> {
         }
     }
 
-    pub(crate) fn chosen_partition(&self) -> Option<i32> {
+    /// Changes it in place by the methods that build one: `record.update(|record| record.header("h", "1"))`.
+    pub fn update(&mut self, change: impl FnOnce(Self) -> Self) {
+        *self = change(std::mem::replace(self, Record::to("")));
+    }
+
+    /// The partition it is to go to, if that was set.
+    pub fn chosen_partition(&self) -> Option<i32> {
         self.partition
     }
 
-    pub(crate) fn key_bytes(&self) -> Option<&[u8]> {
+    /// The key.
+    pub fn key_bytes(&self) -> Option<&[u8]> {
         self.key.as_deref()
     }
 
-    pub(crate) fn value_bytes(&self) -> Option<&[u8]> {
+    /// The value.
+    pub fn value_bytes(&self) -> Option<&[u8]> {
         self.value.as_deref()
     }
 
-    pub(crate) fn header_bytes(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> + Clone {
+    /// Names and values of its headers, in order.
+    pub fn header_bytes(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> + Clone {
         self.headers.iter().map(|(name, value)| (&**name, value.as_deref()))
     }
 
-    pub(crate) fn chosen_timestamp(&self) -> Option<i64> {
+    pub(crate) fn headers(&self) -> &[(Payload<'a>, Option<Payload<'a>>)] {
+        &self.headers
+    }
+
+    /// The timestamp in milliseconds since 1970, if it was set.
+    pub fn chosen_timestamp(&self) -> Option<i64> {
         self.timestamp
     }
 

@@ -8,6 +8,7 @@ use super::client::with_client_rows;
 use super::value::{Acks, ClientDnsLookup, RecordingLevel, RecoveryStrategy};
 use super::{invalid, ms, settings};
 use crate::error::Error;
+use crate::produce::{Interceptors, PartitionerClass, ProducerInterceptor};
 
 with_client_rows! {
     settings! {
@@ -23,11 +24,15 @@ with_client_rows! {
             "compression.zstd.level" zstd_level: i32 = 3, "Effort of zstd, -131072 to 22.";
             "delivery.timeout.ms" delivery_timeout: Duration = ms(120_000), "Fail a record that is not acknowledged this long after `enqueue`, retries included.";
             "enable.idempotence" enable_idempotence: bool = true, "Number the batches, so that a retry never writes one twice or out of order.";
+            "interceptor.classes" interceptors: Interceptors = Interceptors::none(), "See every record before it is sent, and hear what became of it, in this order.";
             "linger.ms" linger: Duration = ms(5), "Wait this long for a fuller batch.";
             "max.block.ms" max_block: Duration = ms(60_000), "How long `enqueue` may wait for a topic's metadata and for memory, together.";
             "max.in.flight.requests.per.connection" max_in_flight: u32 = 5, "Requests that may wait for their answers on one connection; at most 5 with idempotence.";
             "max.request.size" max_request_size: usize = 1_048_576, "Largest record, and largest request, in bytes.";
             "metadata.max.idle.ms" metadata_max_idle: Duration = ms(300_000), "Forget a topic that nothing was sent to for this long.";
+            "partitioner.adaptive.partitioning.enable" adaptive_partitioning: bool = true, "Give partitions that batches wait for in proportion fewer of the records without a key.";
+            "partitioner.availability.timeout.ms" partitioner_availability_timeout: Duration = ms(0), "Give no records without a key to partitions whose broker has taken nothing for this long though batches wait for it; 0 for never. Without adaptive partitioning it does nothing.";
+            "partitioner.class" partitioner: PartitionerClass = PartitionerClass::built_in(), "Choose partitions by a `Partitioner` instead of the built-in way: by key, or, without one, a batch's worth of bytes to one partition after the other.";
             "partitioner.ignore.keys" partitioner_ignore_keys: bool = false, "Choose partitions as if records had no key.";
             "retries" retries: u32 = 2_147_483_647, "How often a batch is sent again; `delivery.timeout.ms` ends the attempts earlier.";
             "transaction.timeout.ms" transaction_timeout: Duration = ms(60_000), "The coordinator aborts a transaction that is open for longer; no more than the brokers' `transaction.max.timeout.ms`.";
@@ -37,6 +42,12 @@ with_client_rows! {
 }
 
 impl ProducerBuilder {
+    /// Adds an interceptor, which is called after those added before.
+    pub fn interceptor(mut self, interceptor: impl ProducerInterceptor) -> Self {
+        self.config.interceptors = self.config.interceptors.with(interceptor);
+        self
+    }
+
     /// The settings, checked one by one and against each other.
     pub(crate) fn validated(mut self) -> Result<(ProducerConfig, crate::runtime::Environment), Error> {
         if let Some(error) = self.error.take() {
@@ -180,6 +191,23 @@ mod tests {
     fn a_bootstrap_server_without_a_port_is_named() {
         let error = ProducerBuilder::new("localhost").validated().unwrap_err();
         assert!(error.to_string().contains("`localhost`"), "{error}");
+    }
+
+    #[test]
+    fn a_partitioner_class_that_is_not_there_is_told_what_is() {
+        for known in ["", "null", "roundrobin", "org.apache.kafka.clients.producer.RoundRobinPartitioner"] {
+            build(&[("partitioner.class", known)]).unwrap();
+        }
+        let error = build(&[("partitioner.class", "com.example.Mine")]).unwrap_err().to_string();
+        assert!(error.starts_with("setting `partitioner.class`: `com.example.Mine` must be empty"), "{error}");
+        assert!(error.contains("RoundRobinPartitioner") && error.contains("ProducerBuilder::partitioner"), "{error}");
+    }
+
+    #[test]
+    fn interceptors_are_registered_by_code_alone() {
+        build(&[("interceptor.classes", "")]).unwrap();
+        let error = build(&[("interceptor.classes", "com.example.Audit")]).unwrap_err().to_string();
+        assert!(error.contains("`com.example.Audit`") && error.contains("ProducerBuilder::interceptor"), "{error}");
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use ottla_wire::records::{BatchHeader, BodyEncoder, HEADER_LEN};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::delivery::{Delivery, Outcome, Unreported};
+use super::delivery::{Delivery, Outcome};
 use super::memory::{Memory, Reserved};
 use crate::record::Record;
 
@@ -36,12 +36,19 @@ pub(super) struct Slot {
     /// Its place in the driver's list.
     pub(super) index: usize,
     gathering: Mutex<Gathering>,
+    waiting: AtomicU32,
 }
+
+/// A closed batch that is not on its way: a partition for which many wait is chosen less. Counts as long as it lives.
+#[derive(Debug)]
+pub(super) struct Waiting(Arc<Slot>);
 
 #[derive(Debug, Default)]
 struct Gathering {
     open: Option<OpenBatch>,
     closed: VecDeque<ClosedBatch>,
+    /// Bytes that came because it is the partition's turn, since that began.
+    turn: usize,
     /// How large the last batch became: the next starts with as much.
     typical: usize,
     /// The largest body, where the broker found larger ones too large.
@@ -85,12 +92,14 @@ pub(super) struct NeedsMemory(pub(super) usize);
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Refusal {
     Closed,
+    /// It is another partition's turn.
+    Elsewhere,
     Memory(NeedsMemory),
 }
 
 impl Appended {
-    fn refused(bytes: usize, filled: bool) -> Self {
-        Self { added: Err(Refusal::Memory(NeedsMemory(bytes))), opened: None, filled }
+    fn refused(why: Refusal, filled: bool) -> Self {
+        Self { added: Err(why), opened: None, filled }
     }
 }
 
@@ -100,13 +109,22 @@ pub(super) struct Source<'a> {
     pub(super) memory: &'a Memory,
     /// Bytes that the caller waited for.
     pub(super) reserved: Option<&'a mut Reserved>,
-    pub(super) unreported: &'a Arc<Unreported>,
     /// Nothing is added once the driver is gone. Looked at under the partition's lock, which the driver takes after it
     /// has set this: so what was added before is still found, and nothing is added after.
     pub(super) closed: &'a AtomicBool,
-    /// Called for a batch that is opened, not for each record.
-    pub(super) now: &'a dyn Fn() -> Instant,
-    pub(super) next_id: &'a dyn Fn() -> u64,
+    /// The record came because it is the partition's turn.
+    pub(super) is_sticky: bool,
+    pub(super) opening: &'a dyn Opening,
+}
+
+/// What opening a batch takes from the producer. Called for a batch, not for each record, under the partition's lock.
+pub(super) trait Opening {
+    /// Whether the record goes elsewhere instead, so that it opens no batch that others would not fill. `is_over`: a
+    /// batch's worth of bytes came in the partition's turn.
+    fn is_elsewhere(&self, is_over: bool) -> bool;
+    fn next_id(&self) -> u64;
+    fn now(&self) -> Instant;
+    fn outcome(&self, slot: &Arc<Slot>) -> Arc<Outcome>;
 }
 
 impl Source<'_> {
@@ -130,19 +148,25 @@ impl Source<'_> {
 
 impl Slot {
     pub(super) fn new(topic: Arc<str>, partition: i32, index: usize) -> Self {
-        Self { topic, partition, index, gathering: Mutex::default() }
+        Self { topic, partition, index, gathering: Mutex::default(), waiting: AtomicU32::new(0) }
     }
 
     /// Adds a record to the open batch, or opens one.
     pub(super) fn append(self: &Arc<Self>, record: &Record<'_>, timestamp: i64, mut source: Source<'_>) -> Appended {
         let mut gathering = self.gathering.lock();
+        let gathering = &mut *gathering;
         if source.closed.load(Ordering::SeqCst) {
-            return Appended { added: Err(Refusal::Closed), opened: None, filled: false };
+            return Appended::refused(Refusal::Closed, false);
         }
         if let Some(open) = &mut gathering.open {
             let room = open.body.capacity().min(source.limits.body) - open.body.len().min(source.limits.body);
             if record.size_bound() <= room {
-                return Appended { added: Ok(open.push(record, timestamp)), opened: None, filled: false };
+                let before = open.body.len();
+                let added = Ok(open.push(record, timestamp));
+                if source.is_sticky {
+                    gathering.turn += open.body.len() - before;
+                }
+                return Appended { added, opened: None, filled: false };
             }
         }
         gathering.append_slowly(self, record, timestamp, &mut source)
@@ -175,6 +199,24 @@ impl Slot {
     pub(super) fn take_closed(&self) -> VecDeque<ClosedBatch> {
         std::mem::take(&mut self.gathering.lock().closed)
     }
+
+    /// How many closed batches are not on their way.
+    pub(super) fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+impl Waiting {
+    pub(super) fn at(slot: &Arc<Slot>) -> Self {
+        slot.waiting.fetch_add(1, Ordering::Relaxed);
+        Self(slot.clone())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Gathering {
@@ -197,9 +239,12 @@ impl Gathering {
                 if needed > capacity {
                     let grown = (capacity * 2).max(needed).min(most);
                     if !source.take(grown - capacity) {
-                        return Appended::refused(grown - capacity, filled);
+                        return Appended::refused(Refusal::Memory(NeedsMemory(grown - capacity)), filled);
                     }
                     open.body.reserve_exact(grown - open.body.len());
+                }
+                if source.is_sticky {
+                    self.turn += size;
                 }
                 return Appended { added: Ok(open.push(record, timestamp)), opened: None, filled };
             }
@@ -209,6 +254,13 @@ impl Gathering {
         let encoder = BodyEncoder::new(timestamp);
         let size = encoder.size_of(timestamp, record.key_bytes(), record.value_bytes(), record.header_bytes());
         let most = limit.min(source.memory.total());
+        let is_over = self.turn > 0 && self.turn + size > most;
+        if is_over {
+            self.turn = 0;
+        }
+        if source.opening.is_elsewhere(is_over) {
+            return Appended::refused(Refusal::Elsewhere, filled);
+        }
         let usual = self.typical.next_power_of_two().clamp(MIN_BUFFER.min(most), most).max(size);
         // Short of memory, a small batch is better than none.
         let capacity = if source.take(usual) {
@@ -216,14 +268,17 @@ impl Gathering {
         } else if size < usual && source.take(size) {
             size
         } else {
-            return Appended::refused(usual, filled);
+            return Appended::refused(Refusal::Memory(NeedsMemory(usual)), filled);
         };
-        let id = (source.next_id)();
-        let outcome = Outcome::new(slot.clone(), source.unreported.clone());
+        let id = source.opening.next_id();
+        let outcome = source.opening.outcome(slot);
         let body = source.memory.buffer(capacity);
-        let opened = (source.now)();
+        let opened = source.opening.now();
         let open = self.open.insert(OpenBatch { id, encoder, body, outcome, opened });
         let added = open.push(record, timestamp);
+        if source.is_sticky {
+            self.turn += size;
+        }
         if open.body.len() >= limit {
             self.close();
             filled = true;
@@ -256,6 +311,9 @@ impl OpenBatch {
         let (key, value) = (record.key_bytes(), record.value_bytes());
         let pushed = self.encoder.push(&mut self.body, timestamp, key, value, record.header_bytes());
         debug_assert!(pushed.is_ok(), "the size was checked before");
+        if let Some(watched) = &self.outcome.watched {
+            watched.push(record, timestamp);
+        }
         Delivery::new(self.outcome.clone(), index, timestamp)
     }
 }
@@ -271,9 +329,10 @@ mod tests {
         slot: Arc<Slot>,
         memory: Arc<Memory>,
         limits: Limits,
-        unreported: Arc<Unreported>,
         ids: Cell<u64>,
         closed: AtomicBool,
+        is_sticky: bool,
+        turns_over: Cell<u32>,
     }
 
     impl Producer {
@@ -282,25 +341,42 @@ mod tests {
                 slot: Arc::new(Slot::new("orders".into(), 0, 0)),
                 memory: Arc::new(Memory::new(memory)),
                 limits: Limits::new(batch_size, 1 << 20),
-                unreported: Arc::default(),
                 ids: Cell::new(0),
                 closed: AtomicBool::new(false),
+                is_sticky: false,
+                turns_over: Cell::new(0),
             }
         }
 
         fn append(&self, record: &Record<'_>) -> Appended {
-            let now = Instant::now;
-            let next_id = || self.ids.replace(self.ids.get() + 1);
             let source = Source {
                 limits: self.limits,
                 memory: &self.memory,
                 reserved: None,
-                unreported: &self.unreported,
                 closed: &self.closed,
-                now: &now,
-                next_id: &next_id,
+                is_sticky: self.is_sticky,
+                opening: self,
             };
             self.slot.append(record, 1000, source)
+        }
+    }
+
+    impl Opening for Producer {
+        fn is_elsewhere(&self, is_over: bool) -> bool {
+            self.turns_over.set(self.turns_over.get() + u32::from(is_over));
+            self.is_sticky && is_over
+        }
+
+        fn next_id(&self) -> u64 {
+            self.ids.replace(self.ids.get() + 1)
+        }
+
+        fn now(&self) -> Instant {
+            Instant::now()
+        }
+
+        fn outcome(&self, slot: &Arc<Slot>) -> Arc<Outcome> {
+            Outcome::new(slot.clone(), Arc::default())
         }
     }
 
@@ -350,6 +426,49 @@ mod tests {
         assert!(producer.slot.take_closed().is_empty());
         producer.slot.close(1);
         assert_eq!(producer.slot.take_closed().len(), 1);
+    }
+
+    /// KIP-794: a turn ends where a batch does, so that no batch is left half full.
+    #[test]
+    fn a_turn_is_over_when_its_batch_is_full_and_the_next_record_goes_elsewhere() {
+        let producer = Producer { is_sticky: true, ..Producer::new(1_000, 100_000) };
+        let refused = loop {
+            let appended = producer.append(&value(100));
+            if appended.added.is_err() {
+                break appended;
+            }
+        };
+        assert_eq!((refused.added.unwrap_err(), refused.filled), (Refusal::Elsewhere, true));
+        assert_eq!(producer.slot.take_closed()[0].header.count, 8);
+        assert!(producer.append(&value(100)).opened.is_some(), "its next turn starts from nothing");
+    }
+
+    #[test]
+    fn a_batch_that_lingered_does_not_end_a_turn_before_enough_came() {
+        let producer = Producer { is_sticky: true, ..Producer::new(1_000, 100_000) };
+        for _ in 0..5 {
+            producer.append(&value(100)).added.unwrap();
+        }
+        producer.slot.close_any();
+        let more = std::iter::from_fn(|| producer.append(&value(100)).added.ok()).count();
+        assert_eq!(more, 8, "at most twice a batch, and up to its end");
+    }
+
+    #[test]
+    fn records_that_came_by_key_do_not_count_for_the_turn_but_their_batch_may_end_it() {
+        let mut producer = Producer::new(1_000, 100_000);
+        for _ in 0..30 {
+            producer.append(&value(100)).added.unwrap();
+        }
+        assert_eq!(producer.turns_over.get(), 0);
+        producer.is_sticky = true;
+        while producer.append(&value(100)).opened.is_none() {}
+        for _ in 0..7 {
+            producer.append(&value(100)).added.unwrap();
+        }
+        producer.is_sticky = false;
+        producer.append(&value(100)).added.unwrap();
+        assert_eq!(producer.turns_over.get(), 1);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tracing::Span;
 
 use super::batch::Slot;
+use super::intercept::Watched;
 use crate::error::Error;
 use crate::telemetry::spans;
 
@@ -24,6 +25,16 @@ pub struct Ack {
 }
 
 impl Ack {
+    /// Of the record `index` places after the first that `written` is about.
+    pub(super) fn new(slot: &Slot, written: &Written, index: u32, timestamp: i64) -> Self {
+        Self {
+            topic: slot.topic.clone(),
+            partition: slot.partition,
+            offset: (written.base_offset >= 0).then(|| written.base_offset + i64::from(index)),
+            timestamp: if written.append_time >= 0 { written.append_time } else { timestamp },
+        }
+    }
+
     /// The topic.
     pub fn topic(&self) -> &str {
         &self.topic
@@ -111,7 +122,7 @@ impl Settlement {
     }
 
     /// What became of one record, and the index from which its part's offsets count.
-    fn of(&self, index: u32) -> (u32, &Result<Written, Error>) {
+    pub(super) fn of(&self, index: u32) -> (u32, &Result<Written, Error>) {
         match self {
             Self::Whole(result) => (0, result),
             Self::Parts(parts) => {
@@ -152,20 +163,34 @@ pub(super) struct Outcome {
     /// Of the batch; ends when it is settled, though deliveries may be kept for long.
     span: Mutex<Span>,
     unreported: Arc<Unreported>,
+    /// Only if there are interceptors.
+    pub(super) watched: Option<Watched>,
 }
 
 impl Outcome {
     pub(super) fn new(slot: Arc<Slot>, unreported: Arc<Unreported>) -> Arc<Self> {
-        let span = Mutex::new(spans::produce(&slot.topic, slot.partition));
-        Arc::new(Self { slot, settlement: OnceLock::new(), wakers: Mutex::default(), span, unreported })
+        Self::made(slot, unreported, None)
     }
 
-    pub(super) fn topic(&self) -> &Arc<str> {
-        &self.slot.topic
+    /// One whose records' fates interceptors are told of.
+    pub(super) fn watched(slot: Arc<Slot>, unreported: Arc<Unreported>, watched: Watched) -> Arc<Self> {
+        Self::made(slot, unreported, Some(watched))
+    }
+
+    fn made(slot: Arc<Slot>, unreported: Arc<Unreported>, watched: Option<Watched>) -> Arc<Self> {
+        let span = Mutex::new(spans::produce(&slot.topic, slot.partition));
+        Arc::new(Self { slot, settlement: OnceLock::new(), wakers: Mutex::default(), span, unreported, watched })
+    }
+
+    pub(super) fn slot(&self) -> &Arc<Slot> {
+        &self.slot
     }
 
     /// Settles all `records` of the batch at once.
     pub(super) fn settle(self: Arc<Self>, settlement: Settlement, records: usize) {
+        if let Some(watched) = &self.watched {
+            watched.settle(&self.slot, &settlement);
+        }
         let failure = settlement.failure().cloned();
         let failed = settlement.failed(records);
         let span = std::mem::replace(&mut *self.span.lock(), Span::none());
@@ -220,12 +245,7 @@ impl Delivery {
         let (from, result) = self.outcome.settlement.get()?.of(self.index);
         self.reported = true;
         Some(match result {
-            Ok(written) => Ok(Ack {
-                topic: self.outcome.slot.topic.clone(),
-                partition: self.outcome.slot.partition,
-                offset: (written.base_offset >= 0).then(|| written.base_offset + i64::from(self.index - from)),
-                timestamp: if written.append_time >= 0 { written.append_time } else { self.timestamp },
-            }),
+            Ok(written) => Ok(Ack::new(&self.outcome.slot, written, self.index - from, self.timestamp)),
             Err(error) => Err(error.clone()),
         })
     }

@@ -1,8 +1,10 @@
 //! The task behind a producer: the only place here with a clock.
 #![expect(clippy::disallowed_methods, reason = "driver: owns the clock and the tasks")]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_wire::compression::Compressor;
@@ -12,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::Core;
+use super::availability::Availability;
 use super::batch::Slot;
 use super::compress::Sealed;
 use super::identify::identify;
@@ -21,7 +24,7 @@ use super::request::Outgoing;
 use super::sender::{Policy, Sender, Settled};
 use super::split::Piece;
 use super::transaction::{self, Begun, Reply, Transactions};
-use crate::cluster::{Cluster, Lane, View};
+use crate::cluster::{Cluster, Lane, Metadata, View};
 use crate::config::Acks;
 use crate::connection::{Answer, Backoff, Typed};
 use crate::deadline::{after, sleep_until};
@@ -90,6 +93,10 @@ pub(super) fn start(core: &Arc<Core>, events: mpsc::UnboundedReceiver<Event>) {
         transactions: policy.transactional_id.clone().map(|id| Transactions::new(id, backoff)),
         views: core.cluster.watch(),
         sender: Sender::new(policy),
+        availability: Availability::new(match config.adaptive_partitioning {
+            true => config.partitioner_availability_timeout,
+            false => Duration::ZERO,
+        }),
         events,
         overdue: Overdue::default(),
         flushes: Vec::new(),
@@ -106,6 +113,7 @@ pub(super) struct Driver {
     events: mpsc::UnboundedReceiver<Event>,
     views: watch::Receiver<View>,
     pub(super) sender: Sender,
+    availability: Availability,
     overdue: Overdue,
     /// Flushes, each with the first batch it does not wait for.
     flushes: Vec<(u64, oneshot::Sender<()>)>,
@@ -126,6 +134,9 @@ impl Driver {
             self.sender.on_time(now);
             self.gather(now, closing);
             self.send(now);
+            if let Some(brokers) = self.availability.look(&self.sender, now) {
+                self.avoid(brokers);
+            }
             self.settle();
             self.transact(now, closing);
             if self.is_done(now, closing) {
@@ -158,8 +169,12 @@ impl Driver {
         match event {
             Event::Reply(request, outcome) => {
                 let runtime = self.core.cluster.runtime().clone();
+                let now = Instant::now();
                 let sender = &mut self.sender;
-                let leaders = runtime.random(|random| sender.on_reply(request, &outcome, Instant::now(), random));
+                if let Some(sent) = sender.in_flight.get(&request) {
+                    self.availability.ended(sent.broker, outcome.is_ok(), now);
+                }
+                let leaders = runtime.random(|random| sender.on_reply(request, &outcome, now, random));
                 for new in leaders {
                     if let Some(broker) = new.broker {
                         self.core.cluster.learn_broker(new.leader, broker);
@@ -203,11 +218,7 @@ impl Driver {
     fn on_view(&mut self) {
         let metadata = self.views.borrow_and_update().metadata.clone();
         let clock = self.core.cluster.runtime().epoch_ms();
-        for name in self.core.topics.names() {
-            if let Some(topic) = metadata.topics.get(&*name) {
-                self.core.topics.learn(topic, clock);
-            }
-        }
+        self.learn(&metadata, clock);
         if self.sender.is_idle() {
             let idle = i64::try_from(self.core.config.metadata_max_idle.as_millis()).unwrap_or(i64::MAX);
             for forgotten in self.core.topics.forget_unused(clock.saturating_sub(idle)) {
@@ -218,6 +229,21 @@ impl Driver {
         for lingered in self.overdue.take_all() {
             self.on_lingered(lingered);
         }
+    }
+
+    fn learn(&self, metadata: &Metadata, clock: i64) {
+        for name in self.core.topics.names() {
+            if let Some(topic) = metadata.topics.get(&*name) {
+                self.core.topics.learn(topic, clock);
+            }
+        }
+    }
+
+    /// Lets callers choose other brokers' partitions than these for records that may go anywhere.
+    fn avoid(&self, brokers: BTreeSet<i32>) {
+        tracing::debug!(?brokers, "brokers that have taken nothing for partitioner.availability.timeout.ms");
+        self.core.topics.avoid(brokers);
+        self.learn(&self.views.borrow().metadata, self.core.cluster.runtime().epoch_ms());
     }
 
     /// Takes in the batches that are full or have lingered.
@@ -262,6 +288,9 @@ impl Driver {
             for lingered in due {
                 self.close(&lingered);
             }
+        }
+        for leader in self.overdue.leaders() {
+            self.availability.lingers(leader, &self.sender, now);
         }
     }
 
@@ -316,6 +345,7 @@ impl Driver {
                 transactions.on_batch(slot);
             }
             self.sender.add(slot, &closed, &metadata);
+            self.availability.closed(slot.index);
             self.seal(slot, closed);
         }
     }
@@ -445,7 +475,8 @@ impl Driver {
         let close = self.close.as_ref().and_then(|(deadline, _)| *deadline);
         let overdue = self.overdue.oldest().map(|lingered| self.expiry(lingered));
         let retry = self.transactions.as_ref().and_then(Transactions::wake_at);
-        [linger, close, overdue, retry, self.sender.wake_at()].into_iter().flatten().min()
+        let availability = self.availability.wake_at();
+        [linger, close, overdue, retry, availability, self.sender.wake_at()].into_iter().flatten().min()
     }
 }
 

@@ -131,7 +131,7 @@ impl ProducerMetrics {
         if failed > 0 {
             let mut state = self.state.lock();
             state.all.errors.record(failed as f64, now);
-            state.topic(outcome.topic(), self.windows, now).errors.record(failed as f64, now);
+            state.topic(&outcome.slot().topic, self.windows, now).errors.record(failed as f64, now);
         }
     }
 

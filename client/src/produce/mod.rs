@@ -23,15 +23,18 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 mod ack;
+mod availability;
 mod batch;
 mod compress;
 mod delivery;
 mod driver;
 mod identify;
+mod intercept;
 mod memory;
 mod metrics;
 mod overdue;
 pub(crate) mod partition;
+mod partitioner;
 mod queue;
 mod request;
 mod seal;
@@ -42,7 +45,9 @@ mod transact;
 mod transaction;
 
 pub use delivery::{Ack, Delivery};
+pub use intercept::{Acknowledgement, Interceptors, ProducerInterceptor};
 pub(crate) use metrics::{Sensors, TopicSensors};
+pub use partitioner::{PartitionInput, Partitioner, PartitionerClass, RoundRobinPartitioner};
 pub use transaction::{Transaction, TransactionalProducer, Unfinished};
 
 use crate::cluster::Cluster;
@@ -52,8 +57,8 @@ use crate::error::{Error, Kind};
 use crate::record::Record;
 use crate::runtime::Environment;
 use crate::telemetry::{Metrics, Role};
-use batch::{Limits, NeedsMemory, Slot, Source};
-use delivery::Unreported;
+use batch::{Limits, NeedsMemory, Opening, Slot, Source};
+use delivery::{Outcome, Unreported};
 use driver::Event;
 use memory::{Memory, Reserved};
 use metrics::{Call, ProducerMetrics};
@@ -170,6 +175,10 @@ impl Producer {
     /// [`Kind::TooLarge`] over `max.request.size`, [`Kind::Timeout`] after `max.block.ms`, [`Kind::Closed`], or what
     /// the cluster says of the topic. The record was then not enqueued.
     pub async fn enqueue(&self, record: Record<'_>) -> Result<Delivery, Error> {
+        if !self.core.config.interceptors.is_empty() {
+            // Boxed, so that those who have none do not carry its state.
+            return Box::pin(self.enqueue_intercepted(record)).await;
+        }
         let enqueued = match self.core.append(&record, None) {
             Append::Done(delivery) => return Ok(delivery),
             Append::Failed(error) => Err(error),
@@ -178,26 +187,33 @@ impl Producer {
         enqueued.inspect_err(|_| self.core.refused())
     }
 
+    async fn enqueue_intercepted<'a>(&'a self, mut record: Record<'a>) -> Result<Delivery, Error> {
+        let untold = self.core.config.interceptors.on_send(&mut record);
+        let result = match self.core.append(&record, None) {
+            Append::Done(delivery) => Ok(delivery),
+            Append::Failed(error) => Err(error),
+            blocked => self.core.append_waiting(record, blocked).await,
+        };
+        untold.ended(&result);
+        result
+    }
+
     /// Adds a record if that needs no waiting, and gives it back if it does.
     ///
     /// # Errors
     /// As [`enqueue`](Self::enqueue); [`Kind::WouldBlock`] while the buffer is full, or the topic's metadata is on its
     /// way.
     pub fn try_enqueue<'a>(&self, record: Record<'a>) -> Result<Delivery, Box<Refused<'a>>> {
-        let error = match self.core.append(&record, None) {
-            Append::Done(delivery) => return Ok(delivery),
-            Append::Failed(error) => error,
-            Append::NeedsMemory(_) => {
-                self.core.memory.press();
-                self.core.inbox.wake.notify_one();
-                Error::new(Kind::WouldBlock, format!("enqueue to {}: `buffer.memory` is full", record.topic()))
-            }
-            Append::NeedsTopic => {
-                self.core.cluster.want(record.topic());
-                Error::new(Kind::WouldBlock, format!("enqueue to {}: its metadata is on its way", record.topic()))
-            }
+        let result = if self.core.config.interceptors.is_empty() {
+            self.core.try_append(&record)
+        } else {
+            let mut sent = record.clone();
+            let untold = self.core.config.interceptors.on_send(&mut sent);
+            let result = self.core.try_append(&sent);
+            untold.ended(&result);
+            result
         };
-        Err(Box::new(Refused { record, error }))
+        result.map_err(|error| Box::new(Refused { record, error }))
     }
 
     /// Sends what is enqueued, without lingering, and waits until each record is written or has failed.
@@ -304,9 +320,17 @@ impl Producer {
 enum Append {
     Done(Delivery),
     Failed(Error),
-    NeedsMemory(usize),
+    /// So many bytes, for a partition that a partitioner chose: it is not asked again.
+    NeedsMemory(usize, Option<i32>),
     /// The topic, or the partition asked for, is not known yet.
     NeedsTopic,
+}
+
+/// A partition that the topic does not have, and who wants it.
+#[derive(Clone, Copy)]
+enum Misplaced {
+    ByPartitioner(i32),
+    ByRecord(i32),
 }
 
 impl Core {
@@ -323,56 +347,98 @@ impl Core {
         self.topics.with(record.topic(), |topic| self.append_to(topic, record, reserved)).unwrap_or(Append::NeedsTopic)
     }
 
-    fn append_to(&self, topic: &TopicSlots, record: &Record<'_>, reserved: Option<&mut Reserved>) -> Append {
-        let runtime = self.cluster.runtime();
-        let clock = runtime.epoch_ms();
+    fn append_to(&self, topic: &TopicSlots, record: &Record<'_>, mut reserved: Option<&mut Reserved>) -> Append {
+        let clock = self.cluster.runtime().epoch_ms();
         topic.touch(clock);
-        let partitions = topic.slots.len();
-        let mut is_sticky = false;
-        let partition = match (record.chosen_partition(), record.key_bytes()) {
-            (Some(chosen), _) => match usize::try_from(chosen) {
-                Ok(chosen) if chosen < partitions => chosen,
-                Ok(_) => return Append::NeedsTopic,
-                Err(_) => {
-                    let context = format!("enqueue to {}: there is no partition {chosen}", record.topic());
-                    return Append::Failed(Error::new(Kind::State, context));
+        let placed = match self.place(topic, record) {
+            Ok(placed) => placed,
+            Err(misplaced) => return self.misplaced(topic, record, misplaced),
+        };
+        loop {
+            let partition = placed.unwrap_or_else(|| topic.sticky.partition(|| self.choose(topic)));
+            let slot = &topic.slots[partition];
+            let is_sticky = placed.is_none();
+            let source = Source {
+                limits: self.limits,
+                memory: &self.memory,
+                reserved: reserved.as_deref_mut(),
+                closed: &self.closed,
+                is_sticky,
+                opening: &OpeningIn { core: self, topic, partition, is_sticky },
+            };
+            let appended = slot.append(record, record.chosen_timestamp().unwrap_or(clock), source);
+            if let Some((id, opened)) = appended.opened {
+                self.inbox.opened(after(opened, self.config.linger), slot, id);
+            }
+            if appended.filled {
+                self.inbox.filled(slot);
+            }
+            return match appended.added {
+                Ok(delivery) => Append::Done(delivery),
+                Err(batch::Refusal::Elsewhere) => continue,
+                Err(batch::Refusal::Memory(NeedsMemory(bytes))) => {
+                    let chosen = self.config.partitioner.chosen().and(placed);
+                    Append::NeedsMemory(bytes, chosen.map(|partition| partition as i32))
                 }
-            },
-            (None, Some(key)) if !self.config.partitioner_ignore_keys => partition::of_key(key, partitions),
-            _ => {
-                is_sticky = true;
-                topic.sticky.partition(partitions, || runtime.random(|random| topic.choose(random)))
+                Err(batch::Refusal::Closed) => Append::Failed(Error::closed("producer")),
+            };
+        }
+    }
+
+    /// The partition that the record, the partitioner or the key says. None if any will do.
+    fn place(&self, topic: &TopicSlots, record: &Record<'_>) -> Result<Option<usize>, Misplaced> {
+        let partitions = topic.slots.len();
+        let within = |chosen: i32| usize::try_from(chosen).ok().filter(|chosen| *chosen < partitions);
+        if let Some(chosen) = record.chosen_partition() {
+            return within(chosen).map(Some).ok_or(Misplaced::ByRecord(chosen));
+        }
+        if let Some(partitioner) = self.config.partitioner.chosen()
+            && let Some(chosen) = partitioner.partition(&PartitionInput::new(record, partitions, &topic.available))
+        {
+            return within(chosen).map(Some).ok_or(Misplaced::ByPartitioner(chosen));
+        }
+        let key = record.key_bytes().filter(|_| !self.config.partitioner_ignore_keys);
+        Ok(key.map(|key| partition::of_key(key, partitions)))
+    }
+
+    #[cold]
+    fn misplaced(&self, topic: &TopicSlots, record: &Record<'_>, misplaced: Misplaced) -> Append {
+        let what = match misplaced {
+            // It may be added.
+            Misplaced::ByRecord(0..) => return Append::NeedsTopic,
+            Misplaced::ByRecord(chosen) => format!("there is no partition {chosen}"),
+            Misplaced::ByPartitioner(chosen) => {
+                format!("the partitioner chose {chosen}, and partitions go from 0 to {}", topic.slots.len() - 1)
             }
         };
-        let slot = &topic.slots[partition];
-        let source = Source {
-            limits: self.limits,
-            memory: &self.memory,
-            reserved,
-            unreported: &self.unreported,
-            closed: &self.closed,
-            now: &|| runtime.now(),
-            next_id: &|| self.next_batch.fetch_add(1, Ordering::Relaxed),
-        };
-        let appended = slot.append(record, record.chosen_timestamp().unwrap_or(clock), source);
-        if is_sticky {
-            topic.sticky.filled(record.size_bound(), self.limits.body);
-        }
-        if let Some((id, opened)) = appended.opened {
-            self.inbox.opened(after(opened, self.config.linger), slot, id);
-        }
-        if appended.filled {
-            self.inbox.filled(slot);
-        }
-        match appended.added {
-            Ok(delivery) => Append::Done(delivery),
-            Err(batch::Refusal::Memory(NeedsMemory(bytes))) => Append::NeedsMemory(bytes),
-            Err(batch::Refusal::Closed) => Append::Failed(Error::closed("producer")),
+        Append::Failed(Error::new(Kind::State, format!("enqueue to {}: {what}", record.topic())))
+    }
+
+    /// Whose turn it is next.
+    #[cold]
+    fn choose(&self, topic: &TopicSlots) -> usize {
+        self.cluster.runtime().random(|random| topic.choose(self.config.adaptive_partitioning, random))
+    }
+
+    /// Appends if that needs no waiting.
+    fn try_append(&self, record: &Record<'_>) -> Result<Delivery, Error> {
+        match self.append(record, None) {
+            Append::Done(delivery) => Ok(delivery),
+            Append::Failed(error) => Err(error),
+            Append::NeedsMemory(..) => {
+                self.memory.press();
+                self.inbox.wake.notify_one();
+                Err(Error::new(Kind::WouldBlock, format!("enqueue to {}: `buffer.memory` is full", record.topic())))
+            }
+            Append::NeedsTopic => {
+                self.cluster.want(record.topic());
+                Err(Error::new(Kind::WouldBlock, format!("enqueue to {}: its metadata is on its way", record.topic())))
+            }
         }
     }
 
     /// Appends after waiting for what was missing, within `max.block.ms` in all (edge 13).
-    async fn append_waiting(self: &Arc<Self>, record: Record<'_>, mut blocked: Append) -> Result<Delivery, Error> {
+    async fn append_waiting(self: &Arc<Self>, mut record: Record<'_>, mut blocked: Append) -> Result<Delivery, Error> {
         let start = self.cluster.runtime().now();
         let deadline = after(start, self.config.max_block);
         loop {
@@ -384,8 +450,11 @@ impl Core {
                     let _timed = self.timed(Call::Metadata);
                     self.wait_for_topic(&record, deadline).await?;
                 }
-                Append::NeedsMemory(bytes) => {
+                Append::NeedsMemory(bytes, chosen) => {
                     let _timed = self.timed(Call::Memory);
+                    if let Some(chosen) = chosen {
+                        record = record.partition(chosen);
+                    }
                     // The driver sends what lingers: it is what holds the memory.
                     let take = self.memory.take(bytes);
                     self.inbox.wake.notify_one();
@@ -468,6 +537,37 @@ impl Core {
             Some((1, error)) => Err(error),
             Some((records, error)) => Err(error.within(format!("{records} records failed, the first"))),
             None => Ok(()),
+        }
+    }
+}
+
+/// A batch about to be opened in one partition.
+struct OpeningIn<'a> {
+    core: &'a Core,
+    topic: &'a TopicSlots,
+    partition: usize,
+    is_sticky: bool,
+}
+
+impl Opening for OpeningIn<'_> {
+    fn is_elsewhere(&self, is_over: bool) -> bool {
+        let choose = || self.core.choose(self.topic);
+        self.topic.sticky.is_elsewhere(self.partition, is_over, !self.is_sticky, choose)
+    }
+
+    fn next_id(&self) -> u64 {
+        self.core.next_batch.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn now(&self) -> Instant {
+        self.core.cluster.runtime().now()
+    }
+
+    fn outcome(&self, slot: &Arc<Slot>) -> Arc<Outcome> {
+        let (slot, unreported) = (slot.clone(), self.core.unreported.clone());
+        match self.core.config.interceptors.watch() {
+            Some(watched) => Outcome::watched(slot, unreported, watched),
+            None => Outcome::new(slot, unreported),
         }
     }
 }

@@ -9,7 +9,7 @@ use ottla_wire::Uuid;
 use ottla_wire::records::BatchHeader;
 use tokio::time::Instant;
 
-use super::batch::Slot;
+use super::batch::{Slot, Waiting};
 use super::compress::Sealed;
 use super::delivery::Outcome;
 use crate::error::Error;
@@ -88,6 +88,8 @@ pub(super) struct Batch {
     pub(super) refused_with: Option<u64>,
     pub(super) state: State,
     pub(super) last_error: Option<Error>,
+    /// While it is not in flight.
+    waiting: Option<Waiting>,
     encoded_header: Option<Bytes>,
 }
 
@@ -111,6 +113,7 @@ impl Batch {
         reserved: usize,
     ) -> Self {
         Self {
+            waiting: Some(Waiting::at(outcome.slot())),
             id,
             header,
             outcome,
@@ -151,6 +154,7 @@ impl Batch {
 
     /// Its fate is open, or its attempt failed: it is to be sent again.
     pub(super) fn again(&mut self) {
+        self.waiting.get_or_insert_with(|| Waiting::at(self.outcome.slot()));
         self.state = match std::mem::replace(&mut self.state, State::Sealing) {
             State::InFlight(sealed, _) | State::Ready(sealed) => State::Ready(sealed),
             State::Sealing => State::Sealing,
@@ -168,6 +172,7 @@ impl Batch {
                     .clone();
                 let body = sealed.body.clone();
                 self.sends += 1;
+                self.waiting = None;
                 self.state = State::InFlight(sealed, request);
                 Some([header, body])
             }
@@ -365,6 +370,21 @@ mod tests {
         assert_eq!(after(10, 5), 15);
         assert_eq!(after(i32::MAX, 1), 0);
         assert_eq!(after(i32::MAX - 2, 5), 2);
+    }
+
+    /// KIP-794: what a broker has taken is not what it is slow with.
+    #[test]
+    fn batches_wait_for_a_partition_while_they_are_not_in_flight() {
+        let mut queue = queue(&[1, 1]);
+        let slot = queue.slot.clone();
+        assert_eq!(slot.waiting(), 2);
+        send(&mut queue, FIRST);
+        assert_eq!(slot.waiting(), 1);
+        queue.batches[0].again();
+        queue.batches[0].again();
+        assert_eq!(slot.waiting(), 2);
+        queue.batches.clear();
+        assert_eq!(slot.waiting(), 0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The topics that were sent to, and their partitions' slots: looked at for every record, changed rarely.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::batch::Slot;
-use super::partition::Sticky;
+use super::partition::{self, Sticky};
 use crate::cluster::Topic;
 
 /// One topic and the slots of its partitions.
@@ -16,18 +16,25 @@ use crate::cluster::Topic;
 pub(super) struct TopicSlots {
     /// Index = partition. Never empty.
     pub(super) slots: Vec<Arc<Slot>>,
-    /// Partitions with a leader, for records that may go anywhere; all of them if none has one.
-    available: Vec<u32>,
+    /// Partitions with a leader.
+    pub(super) available: Arc<[i32]>,
+    /// Those of them whose leader is not avoided, or all of them if every one is: for records that may go anywhere.
+    candidates: Arc<[i32]>,
     pub(super) sticky: Sticky,
     /// When it was last sent to, in milliseconds since 1970.
     used: AtomicI64,
 }
 
 impl TopicSlots {
-    /// A partition for records that may go anywhere.
-    pub(super) fn choose(&self, random: &mut fastrand::Rng) -> usize {
-        match random.choice(&self.available) {
-            Some(partition) => *partition as usize,
+    /// A partition for records that may go anywhere; `adaptive`: rather one for which few batches wait.
+    pub(super) fn choose(&self, adaptive: bool, random: &mut fastrand::Rng) -> usize {
+        let chosen = if adaptive {
+            partition::choose(&self.candidates, |partition| self.slots[partition as usize].waiting(), random)
+        } else {
+            random.choice(&*self.candidates).copied()
+        };
+        match chosen {
+            Some(partition) => partition as usize,
             None => random.usize(..self.slots.len()),
         }
     }
@@ -46,16 +53,30 @@ type Table = HashMap<Arc<str>, Arc<TopicSlots>, foldhash::fast::FixedState>;
 #[derive(Debug, Default)]
 pub(super) struct Topics {
     table: ArcSwap<Table>,
-    /// Every slot there ever was, by topic and partition; held while the table is replaced. A slot lasts as long as the
-    /// producer, even if its topic is forgotten: its sequence numbers must go on.
-    slots: Mutex<BTreeMap<Arc<str>, Vec<Arc<Slot>>>>,
+    /// Held while the table is replaced.
+    known: Mutex<Known>,
     next_index: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Every slot there ever was, by topic and partition. A slot lasts as long as the producer, even if its topic is
+    /// forgotten: its sequence numbers must go on.
+    slots: BTreeMap<Arc<str>, Vec<Arc<Slot>>>,
+    /// Brokers whose partitions get no record that may go elsewhere.
+    avoided: BTreeSet<i32>,
 }
 
 impl Topics {
     /// Runs `found` with the topic, if it is known.
+    #[inline]
     pub(super) fn with<T>(&self, topic: &str, found: impl FnOnce(&TopicSlots) -> T) -> Option<T> {
         self.table.load().get(topic).map(|topic| found(topic))
+    }
+
+    /// Avoids these brokers, from the next time on that each topic is learned.
+    pub(super) fn avoid(&self, brokers: BTreeSet<i32>) {
+        self.known.lock().avoided = brokers;
     }
 
     /// Takes what metadata says of a topic: new topics and new partitions get slots, known ones keep theirs.
@@ -63,15 +84,23 @@ impl Topics {
         if topic.partitions.is_empty() {
             return;
         }
-        let available: Vec<u32> = (0..)
-            .zip(&topic.partitions)
-            .filter(|(_, partition)| partition.leader.is_some())
-            .map(|(index, _)| index)
-            .collect();
-        let mut slots = self.slots.lock();
+        let mut known = self.known.lock();
+        let Known { slots, avoided } = &mut *known;
+        let leaders = (0..).zip(&topic.partitions).filter_map(|(index, partition)| Some((index, partition.leader?)));
+        let available: Arc<[i32]> = leaders.clone().map(|(index, _)| index).collect();
+        let mut candidates = available.clone();
+        if !avoided.is_empty() {
+            candidates = leaders.filter(|(_, leader)| !avoided.contains(leader)).map(|(index, _)| index).collect();
+        }
+        if candidates.is_empty() {
+            candidates = available.clone();
+        }
         let table = self.table.load_full();
-        let known = table.get(topic.name.as_str());
-        if known.is_some_and(|known| known.slots.len() == topic.partitions.len() && known.available == available) {
+        if table.get(topic.name.as_str()).is_some_and(|known| {
+            known.slots.len() == topic.partitions.len()
+                && known.available == available
+                && known.candidates == candidates
+        }) {
             return;
         }
         let name = match slots.get_key_value(topic.name.as_str()) {
@@ -86,6 +115,7 @@ impl Topics {
         let topic = TopicSlots {
             slots: all[..topic.partitions.len()].to_vec(),
             available,
+            candidates,
             sticky: Sticky::new(),
             used: AtomicI64::new(now),
         };
@@ -103,12 +133,12 @@ impl Topics {
 
     /// Every slot there ever was.
     pub(super) fn slots(&self) -> Vec<Arc<Slot>> {
-        self.slots.lock().values().flatten().cloned().collect()
+        self.known.lock().slots.values().flatten().cloned().collect()
     }
 
     /// Forgets the topics that were not sent to since `before`, and names them.
     pub(super) fn forget_unused(&self, before: i64) -> Vec<Arc<str>> {
-        let _changing = self.slots.lock();
+        let _changing = self.known.lock();
         let table = self.table.load_full();
         let (kept, forgotten): (Table, Table) = table
             .iter()
@@ -163,9 +193,26 @@ mod tests {
         let topics = Topics::default();
         let mut random = fastrand::Rng::with_seed(1);
         topics.learn(&topic(&[None, Some(1), None]), 0);
-        assert_eq!(topics.with("orders", |topic| topic.choose(&mut random)), Some(1));
+        assert_eq!(topics.with("orders", |topic| topic.choose(true, &mut random)), Some(1));
         topics.learn(&topic(&[None, None]), 0);
-        assert!(topics.with("orders", |topic| topic.choose(&mut random)).unwrap() < 2);
+        assert!(topics.with("orders", |topic| topic.choose(true, &mut random)).unwrap() < 2);
+    }
+
+    #[test]
+    fn partitions_of_avoided_brokers_are_chosen_only_if_there_are_no_others() {
+        let topics = Topics::default();
+        let mut random = fastrand::Rng::with_seed(1);
+        topics.avoid([1, 2].into());
+        topics.learn(&topic(&[Some(1), Some(2), Some(3)]), 0);
+        for adaptive in [true, false] {
+            assert_eq!(topics.with("orders", |topic| topic.choose(adaptive, &mut random)), Some(2));
+        }
+        assert_eq!(topics.with("orders", |topic| topic.available.to_vec()).unwrap(), [0, 1, 2]);
+        topics.avoid([1, 2, 3].into());
+        topics.learn(&topic(&[Some(1), Some(2), Some(3)]), 0);
+        let chosen: BTreeSet<_> =
+            (0..100).filter_map(|_| topics.with("orders", |topic| topic.choose(true, &mut random))).collect();
+        assert_eq!(chosen, [0, 1, 2].into());
     }
 
     #[test]
