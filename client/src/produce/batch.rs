@@ -151,25 +151,38 @@ impl Slot {
         Self { topic, partition, index, gathering: Mutex::default(), waiting: AtomicU32::new(0) }
     }
 
+    /// Adds a record to the open batch, if that surely has room for it: nearly always.
+    #[inline]
+    pub(super) fn add(
+        &self,
+        record: &Record<'_>,
+        timestamp: i64,
+        limits: Limits,
+        is_sticky: bool,
+        closed: &AtomicBool,
+    ) -> Option<Delivery> {
+        let mut gathering = self.gathering.lock();
+        let gathering = &mut *gathering;
+        let open = gathering.open.as_mut()?;
+        let before = open.body.len();
+        let room = open.body.capacity().min(limits.body).saturating_sub(before);
+        if record.size_bound() > room || closed.load(Ordering::SeqCst) {
+            return None;
+        }
+        let delivery = open.push(record, timestamp);
+        if is_sticky {
+            gathering.turn += open.body.len() - before;
+        }
+        Some(delivery)
+    }
+
     /// Adds a record to the open batch, or opens one.
     pub(super) fn append(self: &Arc<Self>, record: &Record<'_>, timestamp: i64, mut source: Source<'_>) -> Appended {
         let mut gathering = self.gathering.lock();
-        let gathering = &mut *gathering;
         if source.closed.load(Ordering::SeqCst) {
             return Appended::refused(Refusal::Closed, false);
         }
-        if let Some(open) = &mut gathering.open {
-            let room = open.body.capacity().min(source.limits.body) - open.body.len().min(source.limits.body);
-            if record.size_bound() <= room {
-                let before = open.body.len();
-                let added = Ok(open.push(record, timestamp));
-                if source.is_sticky {
-                    gathering.turn += open.body.len() - before;
-                }
-                return Appended { added, opened: None, filled: false };
-            }
-        }
-        gathering.append_slowly(self, record, timestamp, &mut source)
+        gathering.append(self, record, timestamp, &mut source)
     }
 
     /// Closes the open batch if it is the one called `id`.
@@ -220,13 +233,7 @@ impl Drop for Waiting {
 }
 
 impl Gathering {
-    fn append_slowly(
-        &mut self,
-        slot: &Arc<Slot>,
-        record: &Record<'_>,
-        timestamp: i64,
-        source: &mut Source<'_>,
-    ) -> Appended {
+    fn append(&mut self, slot: &Arc<Slot>, record: &Record<'_>, timestamp: i64, source: &mut Source<'_>) -> Appended {
         let limit = source.limits.body.min(self.limit.unwrap_or(usize::MAX));
         let mut filled = false;
         if let Some(open) = &mut self.open {
@@ -306,6 +313,7 @@ impl OpenBatch {
     }
 
     /// There is room, and a record as large as a gigabyte was refused before.
+    #[inline]
     fn push(&mut self, record: &Record<'_>, timestamp: i64) -> Delivery {
         let index = self.encoder.count() as u32;
         let (key, value) = (record.key_bytes(), record.value_bytes());

@@ -16,44 +16,61 @@ use crate::error::Error;
 use crate::telemetry::spans;
 
 /// Where a record was written.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone)]
 pub struct Ack {
-    topic: Arc<str>,
-    partition: i32,
-    offset: Option<i64>,
+    /// Settled, with success for this record.
+    outcome: Arc<Outcome>,
+    index: u32,
     timestamp: i64,
 }
 
 impl Ack {
-    /// Of the record `index` places after the first that `written` is about.
-    pub(super) fn new(slot: &Slot, written: &Written, index: u32, timestamp: i64) -> Self {
-        Self {
-            topic: slot.topic.clone(),
-            partition: slot.partition,
-            offset: (written.base_offset >= 0).then(|| written.base_offset + i64::from(index)),
-            timestamp: if written.append_time >= 0 { written.append_time } else { timestamp },
-        }
-    }
-
     /// The topic.
     pub fn topic(&self) -> &str {
-        &self.topic
+        &self.outcome.slot.topic
     }
 
     /// The partition.
     pub fn partition(&self) -> i32 {
-        self.partition
+        self.outcome.slot.partition
     }
 
     /// The offset. None with `acks=0`, and where a repeated batch was recognized by a broker that no longer knew where
     /// the first one stands.
     pub fn offset(&self) -> Option<i64> {
-        self.offset
+        let (from, written) = self.written()?;
+        (written.base_offset >= 0).then(|| written.base_offset + i64::from(self.index - from))
     }
 
     /// The timestamp in milliseconds since 1970: the record's, or the broker's on a topic with `LogAppendTime`.
     pub fn timestamp(&self) -> i64 {
-        self.timestamp
+        let appended = self.written().map(|(_, written)| written.append_time).filter(|time| *time >= 0);
+        appended.unwrap_or(self.timestamp)
+    }
+
+    fn written(&self) -> Option<(u32, Written)> {
+        let (from, result) = self.outcome.settlement.get()?.of(self.index);
+        Some((from, *result.as_ref().ok()?))
+    }
+}
+
+impl PartialEq for Ack {
+    fn eq(&self, other: &Self) -> bool {
+        let all = |ack: &Self| (ack.partition(), ack.offset(), ack.timestamp());
+        self.topic() == other.topic() && all(self) == all(other)
+    }
+}
+
+impl Eq for Ack {}
+
+impl fmt::Debug for Ack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ack")
+            .field("topic", &self.topic())
+            .field("partition", &self.partition())
+            .field("offset", &self.offset())
+            .field("timestamp", &self.timestamp())
+            .finish()
     }
 }
 
@@ -186,11 +203,17 @@ impl Outcome {
         &self.slot
     }
 
+    /// What became of one of its records, once it is settled.
+    pub(super) fn of(self: &Arc<Self>, index: u32, timestamp: i64) -> Option<Result<Ack, Error>> {
+        let (_, result) = self.settlement.get()?.of(index);
+        Some(match result {
+            Ok(_) => Ok(Ack { outcome: self.clone(), index, timestamp }),
+            Err(error) => Err(error.clone()),
+        })
+    }
+
     /// Settles all `records` of the batch at once.
     pub(super) fn settle(self: Arc<Self>, settlement: Settlement, records: usize) {
-        if let Some(watched) = &self.watched {
-            watched.settle(&self.slot, &settlement);
-        }
         let failure = settlement.failure().cloned();
         let failed = settlement.failed(records);
         let span = std::mem::replace(&mut *self.span.lock(), Span::none());
@@ -202,6 +225,9 @@ impl Outcome {
                 // are gone are taken to be the failed ones; but none is missed.
                 let watched = Arc::strong_count(&self) - 1;
                 self.unreported.add(records.saturating_sub(watched).min(failed), &error);
+            }
+            if let Some(watched) = &self.watched {
+                watched.settle(&self);
             }
             let wakers = std::mem::take(&mut *self.wakers.lock());
             wakers.into_iter().for_each(Waker::wake);
@@ -224,30 +250,42 @@ impl fmt::Debug for Outcome {
 /// its failure is reported by `flush` and `close`. Await deliveries in the order they were made, or `flush`: a
 /// `FuturesUnordered` of them allocates for each.
 pub struct Delivery {
-    outcome: Arc<Outcome>,
-    index: u32,
+    /// Gone once the future has given it to an [`Ack`].
+    outcome: Option<Arc<Outcome>>,
     timestamp: i64,
+    index: u32,
+    partition: i32,
     reported: bool,
 }
 
 impl Delivery {
+    #[inline]
     pub(super) fn new(outcome: Arc<Outcome>, index: u32, timestamp: i64) -> Self {
-        Self { outcome, index, timestamp, reported: false }
+        Self { partition: outcome.slot.partition, outcome: Some(outcome), index, timestamp, reported: false }
     }
 
     /// The partition that was chosen.
     pub fn partition(&self) -> i32 {
-        self.outcome.slot.partition
+        self.partition
     }
 
-    /// The result, if it is there already.
+    /// The result, if it is there already. None also once the delivery was awaited.
     pub fn now(&mut self) -> Option<Result<Ack, Error>> {
-        let (from, result) = self.outcome.settlement.get()?.of(self.index);
+        let result = self.outcome.as_ref()?.of(self.index, self.timestamp)?;
         self.reported = true;
-        Some(match result {
-            Ok(written) => Ok(Ack::new(&self.outcome.slot, written, self.index - from, self.timestamp)),
-            Err(error) => Err(error.clone()),
-        })
+        Some(result)
+    }
+
+    /// The result, if it is there; the acknowledgement takes over what the delivery holds.
+    #[inline]
+    fn finished(&mut self) -> Option<Result<Ack, Error>> {
+        let outcome = self.outcome.as_ref()?;
+        let (_, result) = outcome.settlement.get()?.of(self.index);
+        self.reported = true;
+        if let Err(error) = result {
+            return Some(Err(error.clone()));
+        }
+        Some(Ok(Ack { outcome: self.outcome.take()?, index: self.index, timestamp: self.timestamp }))
     }
 }
 
@@ -255,18 +293,18 @@ impl Future for Delivery {
     type Output = Result<Ack, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(result) = self.now() {
+        if let Some(result) = self.finished() {
             return Poll::Ready(result);
         }
-        {
-            let mut wakers = self.outcome.wakers.lock();
+        if let Some(outcome) = &self.outcome {
+            let mut wakers = outcome.wakers.lock();
             // Deliveries awaited in order share one waker: the last one is the same.
             if !wakers.last().is_some_and(|last| last.will_wake(context.waker())) {
                 wakers.push(context.waker().clone());
             }
         }
         // It may have been settled between the look and the lock.
-        match self.now() {
+        match self.finished() {
             Some(result) => Poll::Ready(result),
             None => Poll::Pending,
         }
@@ -274,12 +312,14 @@ impl Future for Delivery {
 }
 
 impl Drop for Delivery {
+    #[inline]
     fn drop(&mut self) {
         if !self.reported
-            && let Some(settlement) = self.outcome.settlement.get()
+            && let Some(outcome) = &self.outcome
+            && let Some(settlement) = outcome.settlement.get()
             && let (_, Err(error)) = settlement.of(self.index)
         {
-            self.outcome.unreported.add(1, error);
+            outcome.unreported.add(1, error);
         }
     }
 }
@@ -287,9 +327,9 @@ impl Drop for Delivery {
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery")
-            .field("topic", &self.outcome.slot.topic)
-            .field("partition", &self.outcome.slot.partition)
-            .field("settlement", &self.outcome.settlement.get())
+            .field("topic", &self.outcome.as_ref().map(|outcome| &outcome.slot.topic))
+            .field("partition", &self.partition)
+            .field("settlement", &self.outcome.as_ref().and_then(|outcome| outcome.settlement.get()))
             .finish_non_exhaustive()
     }
 }

@@ -10,8 +10,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::batch::Slot;
-use super::delivery::{Ack, Settlement};
+use super::delivery::{Ack, Outcome};
 use crate::config::Setting;
 use crate::error::{Error, Kind};
 use crate::record::{Payload, Record};
@@ -222,16 +221,16 @@ impl Watched {
     }
 
     /// Tells what became of each record of the batch.
-    pub(super) fn settle(&self, slot: &Slot, settlement: &Settlement) {
+    pub(super) fn settle(&self, outcome: &Arc<Outcome>) {
         let records = std::mem::take(&mut *self.records.lock());
+        let slot = outcome.slot();
         for (index, sent) in (0..).zip(&records) {
-            let (from, result) = settlement.of(index);
-            let ack = result.as_ref().map(|written| Ack::new(slot, written, index - from, sent.timestamp));
+            let Some(result) = outcome.of(index, sent.timestamp) else { continue };
             self.interceptors.on_acknowledgement(&Acknowledgement {
                 topic: &slot.topic,
                 partition: Some(slot.partition),
                 headers: &sent.headers,
-                result: ack.as_ref().map_err(|error| *error),
+                result: result.as_ref(),
             });
         }
     }

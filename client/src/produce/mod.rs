@@ -11,24 +11,23 @@
 //! The caller's thread does the work per record, the driver the work per batch. Between them stands one lock per
 //! partition, held for one append, and the [`Inbox`], which batches enter and records never do.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use ottla_wire::records::HEADER_LEN;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::sync::{mpsc, oneshot};
 
 mod ack;
+mod append;
 mod availability;
 mod batch;
 mod compress;
 mod delivery;
 mod driver;
 mod identify;
+mod inbox;
 mod intercept;
 mod memory;
 mod metrics;
@@ -57,12 +56,14 @@ use crate::error::{Error, Kind};
 use crate::record::Record;
 use crate::runtime::Environment;
 use crate::telemetry::{Metrics, Role};
-use batch::{Limits, NeedsMemory, Opening, Slot, Source};
-use delivery::{Outcome, Unreported};
+use append::Append;
+use batch::Limits;
+use delivery::Unreported;
 use driver::Event;
-use memory::{Memory, Reserved};
+use inbox::Inbox;
+use memory::Memory;
 use metrics::{Call, ProducerMetrics};
-use topics::{TopicSlots, Topics};
+use topics::Topics;
 
 /// Sends records.
 ///
@@ -113,24 +114,6 @@ struct Core {
     transaction_failed: AtomicBool,
     transaction_failure: Mutex<Option<Error>>,
     events: mpsc::UnboundedSender<Event>,
-}
-
-/// News for the driver: of batches, not of records.
-#[derive(Debug, Default)]
-struct Inbox {
-    news: Mutex<News>,
-    wake: Notify,
-    /// The driver has a timer for an earlier linger: a batch that opens need not wake it.
-    timer_is_set: AtomicBool,
-    /// Nothing can be sent before an answer comes: a batch that fills need not wake it.
-    is_saturated: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct News {
-    /// Batches that linger, by when that ends: always the same time, so the list is in order.
-    opened: VecDeque<(Instant, Arc<Slot>, u64)>,
-    filled: Vec<Arc<Slot>>,
 }
 
 /// Dropped with the last clone of a producer.
@@ -316,203 +299,7 @@ impl Producer {
     }
 }
 
-/// What became of an attempt to append.
-enum Append {
-    Done(Delivery),
-    Failed(Error),
-    /// So many bytes, for a partition that a partitioner chose: it is not asked again.
-    NeedsMemory(usize, Option<i32>),
-    /// The topic, or the partition asked for, is not known yet.
-    NeedsTopic,
-}
-
-/// A partition that the topic does not have, and who wants it.
-#[derive(Clone, Copy)]
-enum Misplaced {
-    ByPartitioner(i32),
-    ByRecord(i32),
-}
-
 impl Core {
-    /// One attempt: takes locks for moments only, and waits for nothing.
-    fn append(&self, record: &Record<'_>, reserved: Option<&mut Reserved>) -> Append {
-        if self.closing.load(Ordering::Relaxed) {
-            return Append::Failed(Error::closed("producer"));
-        }
-        if record.size_bound() + HEADER_LEN > self.config.max_request_size.min(self.memory.total())
-            && let Err(error) = self.check_size(record)
-        {
-            return Append::Failed(error);
-        }
-        self.topics.with(record.topic(), |topic| self.append_to(topic, record, reserved)).unwrap_or(Append::NeedsTopic)
-    }
-
-    fn append_to(&self, topic: &TopicSlots, record: &Record<'_>, mut reserved: Option<&mut Reserved>) -> Append {
-        let clock = self.cluster.runtime().epoch_ms();
-        topic.touch(clock);
-        let placed = match self.place(topic, record) {
-            Ok(placed) => placed,
-            Err(misplaced) => return self.misplaced(topic, record, misplaced),
-        };
-        loop {
-            let partition = placed.unwrap_or_else(|| topic.sticky.partition(|| self.choose(topic)));
-            let slot = &topic.slots[partition];
-            let is_sticky = placed.is_none();
-            let source = Source {
-                limits: self.limits,
-                memory: &self.memory,
-                reserved: reserved.as_deref_mut(),
-                closed: &self.closed,
-                is_sticky,
-                opening: &OpeningIn { core: self, topic, partition, is_sticky },
-            };
-            let appended = slot.append(record, record.chosen_timestamp().unwrap_or(clock), source);
-            if let Some((id, opened)) = appended.opened {
-                self.inbox.opened(after(opened, self.config.linger), slot, id);
-            }
-            if appended.filled {
-                self.inbox.filled(slot);
-            }
-            return match appended.added {
-                Ok(delivery) => Append::Done(delivery),
-                Err(batch::Refusal::Elsewhere) => continue,
-                Err(batch::Refusal::Memory(NeedsMemory(bytes))) => {
-                    let chosen = self.config.partitioner.chosen().and(placed);
-                    Append::NeedsMemory(bytes, chosen.map(|partition| partition as i32))
-                }
-                Err(batch::Refusal::Closed) => Append::Failed(Error::closed("producer")),
-            };
-        }
-    }
-
-    /// The partition that the record, the partitioner or the key says. None if any will do.
-    fn place(&self, topic: &TopicSlots, record: &Record<'_>) -> Result<Option<usize>, Misplaced> {
-        let partitions = topic.slots.len();
-        let within = |chosen: i32| usize::try_from(chosen).ok().filter(|chosen| *chosen < partitions);
-        if let Some(chosen) = record.chosen_partition() {
-            return within(chosen).map(Some).ok_or(Misplaced::ByRecord(chosen));
-        }
-        if let Some(partitioner) = self.config.partitioner.chosen()
-            && let Some(chosen) = partitioner.partition(&PartitionInput::new(record, partitions, &topic.available))
-        {
-            return within(chosen).map(Some).ok_or(Misplaced::ByPartitioner(chosen));
-        }
-        let key = record.key_bytes().filter(|_| !self.config.partitioner_ignore_keys);
-        Ok(key.map(|key| partition::of_key(key, partitions)))
-    }
-
-    #[cold]
-    fn misplaced(&self, topic: &TopicSlots, record: &Record<'_>, misplaced: Misplaced) -> Append {
-        let what = match misplaced {
-            // It may be added.
-            Misplaced::ByRecord(0..) => return Append::NeedsTopic,
-            Misplaced::ByRecord(chosen) => format!("there is no partition {chosen}"),
-            Misplaced::ByPartitioner(chosen) => {
-                format!("the partitioner chose {chosen}, and partitions go from 0 to {}", topic.slots.len() - 1)
-            }
-        };
-        Append::Failed(Error::new(Kind::State, format!("enqueue to {}: {what}", record.topic())))
-    }
-
-    /// Whose turn it is next.
-    #[cold]
-    fn choose(&self, topic: &TopicSlots) -> usize {
-        self.cluster.runtime().random(|random| topic.choose(self.config.adaptive_partitioning, random))
-    }
-
-    /// Appends if that needs no waiting.
-    fn try_append(&self, record: &Record<'_>) -> Result<Delivery, Error> {
-        match self.append(record, None) {
-            Append::Done(delivery) => Ok(delivery),
-            Append::Failed(error) => Err(error),
-            Append::NeedsMemory(..) => {
-                self.memory.press();
-                self.inbox.wake.notify_one();
-                Err(Error::new(Kind::WouldBlock, format!("enqueue to {}: `buffer.memory` is full", record.topic())))
-            }
-            Append::NeedsTopic => {
-                self.cluster.want(record.topic());
-                Err(Error::new(Kind::WouldBlock, format!("enqueue to {}: its metadata is on its way", record.topic())))
-            }
-        }
-    }
-
-    /// Appends after waiting for what was missing, within `max.block.ms` in all (edge 13).
-    async fn append_waiting(self: &Arc<Self>, mut record: Record<'_>, mut blocked: Append) -> Result<Delivery, Error> {
-        let start = self.cluster.runtime().now();
-        let deadline = after(start, self.config.max_block);
-        loop {
-            let mut reserved = None;
-            match blocked {
-                Append::Done(delivery) => return Ok(delivery),
-                Append::Failed(error) => return Err(error),
-                Append::NeedsTopic => {
-                    let _timed = self.timed(Call::Metadata);
-                    self.wait_for_topic(&record, deadline).await?;
-                }
-                Append::NeedsMemory(bytes, chosen) => {
-                    let _timed = self.timed(Call::Memory);
-                    if let Some(chosen) = chosen {
-                        record = record.partition(chosen);
-                    }
-                    // The driver sends what lingers: it is what holds the memory.
-                    let take = self.memory.take(bytes);
-                    self.inbox.wake.notify_one();
-                    reserved = Some(self.cluster.until(deadline, take).await.ok_or_else(|| {
-                        self.metrics.exhausted(deadline);
-                        let waited = self.config.max_block.as_millis();
-                        let context = format!(
-                            "enqueue to {}: `buffer.memory` stayed full for max.block.ms, {waited} ms",
-                            record.topic()
-                        );
-                        match self.cluster.failure() {
-                            Some(failure) => Error::caused_by(Kind::Timeout, context, failure),
-                            None => Error::new(Kind::Timeout, context),
-                        }
-                    })?);
-                }
-            }
-            blocked = self.append(&record, reserved.as_mut());
-        }
-    }
-
-    async fn wait_for_topic(&self, record: &Record<'_>, deadline: Instant) -> Result<(), Error> {
-        let mut views = self.cluster.watch();
-        loop {
-            views.mark_unchanged();
-            let topic = self.cluster.topic(record.topic(), deadline).await?;
-            self.topics.learn(&topic, self.cluster.runtime().epoch_ms());
-            let partitions = topic.partitions.len();
-            let Some(chosen) = record.chosen_partition().filter(|chosen| *chosen as usize >= partitions) else {
-                return Ok(());
-            };
-            // It may have been added just now.
-            self.cluster.refresh();
-            if self.cluster.until(deadline, views.changed()).await.is_none() {
-                let context = format!("enqueue to {}[{chosen}]: the topic has {partitions} partitions", record.topic());
-                return Err(Error::new(Kind::Timeout, context));
-            }
-        }
-    }
-
-    fn check_size(&self, record: &Record<'_>) -> Result<(), Error> {
-        let encoder = ottla_wire::records::BodyEncoder::new(0);
-        let timestamp = record.chosen_timestamp().unwrap_or_default();
-        let size =
-            HEADER_LEN + encoder.size_of(timestamp, record.key_bytes(), record.value_bytes(), record.header_bytes());
-        let (limit, setting) = if self.config.max_request_size <= self.memory.total() {
-            (self.config.max_request_size, "max.request.size")
-        } else {
-            (self.memory.total(), "buffer.memory")
-        };
-        if size > limit {
-            let context =
-                format!("enqueue to {}: the record takes {size} bytes, `{setting}` is {limit}", record.topic());
-            return Err(Error::new(Kind::TooLarge, context));
-        }
-        Ok(())
-    }
-
     /// Why nothing can be added to the transaction, if so.
     fn check_transaction(&self) -> Result<(), Error> {
         if self.transaction_failed.load(Ordering::Acquire)
@@ -537,53 +324,6 @@ impl Core {
             Some((1, error)) => Err(error),
             Some((records, error)) => Err(error.within(format!("{records} records failed, the first"))),
             None => Ok(()),
-        }
-    }
-}
-
-/// A batch about to be opened in one partition.
-struct OpeningIn<'a> {
-    core: &'a Core,
-    topic: &'a TopicSlots,
-    partition: usize,
-    is_sticky: bool,
-}
-
-impl Opening for OpeningIn<'_> {
-    fn is_elsewhere(&self, is_over: bool) -> bool {
-        let choose = || self.core.choose(self.topic);
-        self.topic.sticky.is_elsewhere(self.partition, is_over, !self.is_sticky, choose)
-    }
-
-    fn next_id(&self) -> u64 {
-        self.core.next_batch.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn now(&self) -> Instant {
-        self.core.cluster.runtime().now()
-    }
-
-    fn outcome(&self, slot: &Arc<Slot>) -> Arc<Outcome> {
-        let (slot, unreported) = (slot.clone(), self.core.unreported.clone());
-        match self.core.config.interceptors.watch() {
-            Some(watched) => Outcome::watched(slot, unreported, watched),
-            None => Outcome::new(slot, unreported),
-        }
-    }
-}
-
-impl Inbox {
-    fn opened(&self, until: Instant, slot: &Arc<Slot>, id: u64) {
-        self.news.lock().opened.push_back((until, slot.clone(), id));
-        if !self.timer_is_set.swap(true, Ordering::AcqRel) {
-            self.wake.notify_one();
-        }
-    }
-
-    fn filled(&self, slot: &Arc<Slot>) {
-        self.news.lock().filled.push(slot.clone());
-        if !self.is_saturated.load(Ordering::Acquire) {
-            self.wake.notify_one();
         }
     }
 }

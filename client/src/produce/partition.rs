@@ -14,10 +14,11 @@ const COMPARED: usize = 16;
 
 /// The partition of a key, as every Kafka client places it: murmur2, made positive, modulo the partitions.
 ///
-/// `partitions` must not be 0.
+/// `partitions` must not be 0, and is an `i32` in the protocol: to divide as much takes a third of the time.
+#[inline]
 pub(crate) fn of_key(key: &[u8], partitions: usize) -> usize {
     let hash = murmur2::murmur2(key, SEED) & 0x7fff_ffff;
-    hash as usize % partitions
+    (hash % partitions as u32) as usize
 }
 
 /// Whose turn it is among a topic's partitions, for records that may go to any.

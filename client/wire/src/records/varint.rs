@@ -67,6 +67,58 @@ const fn zigzag_i64(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
+/// A few integers of up to three bytes each, sixteen bytes in all, put together in a register.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Word {
+    bytes: u128,
+    bits: u32,
+}
+
+impl Word {
+    /// What [`append`](Self::append) writes, of which the end is to be overwritten.
+    pub(super) const ROOM: usize = 16;
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        (self.bits / 8) as usize
+    }
+
+    #[inline]
+    pub(super) fn byte(&mut self, byte: u8) {
+        self.bytes |= u128::from(byte) << self.bits;
+        self.bits += 8;
+    }
+
+    /// `None` if the value takes more than three bytes. Without a branch for each: which of them there are is hard to
+    /// foretell.
+    #[inline]
+    pub(super) fn i64(&mut self, value: i64) -> Option<()> {
+        let raw = zigzag_i64(value);
+        if raw >= 1 << 21 {
+            return None;
+        }
+        let (second, third) = (u64::from(raw >= 1 << 7), u64::from(raw >= 1 << 14));
+        let bytes = raw & 0x7f | second << 7 | (raw >> 7 & 0x7f) << 8 | third << 15 | (raw >> 14) << 16;
+        self.bytes |= u128::from(bytes) << self.bits;
+        self.bits += 8 + 8 * (second + third) as u32;
+        Some(())
+    }
+
+    /// This and what follows it: no more than sixteen bytes.
+    #[inline]
+    pub(super) fn then(self, next: Self) -> Self {
+        Self { bytes: self.bytes | next.bytes << self.bits, bits: self.bits + next.bits }
+    }
+
+    /// Appends it to a buffer that has [`ROOM`](Self::ROOM).
+    #[inline]
+    pub(super) fn append(self, out: &mut Vec<u8>) {
+        let end = out.len() + self.len();
+        out.extend_from_slice(&self.bytes.to_le_bytes());
+        out.truncate(end);
+    }
+}
+
 /// The room for a few integers: a power of two, over what precedes a record's key (5 + 1 + 10 + 5 + 5 bytes).
 const ROOM: usize = 32;
 
@@ -146,6 +198,27 @@ mod tests {
         let mut out = Vec::with_capacity(100);
         append(&mut out, |integers| integers.i64(value));
         out
+    }
+
+    #[test]
+    fn a_word_holds_what_integers_take_one_by_one() {
+        let values = [0, -1, 1, 63, -64, 64, 100, 8_191, 8_192, -8_192, 1_048_575, -1_048_576];
+        for a in values {
+            for b in values {
+                let mut word = Word::default();
+                word.byte(7);
+                word.i64(a).unwrap();
+                let mut next = Word::default();
+                next.i64(b).unwrap();
+                let mut out = Vec::with_capacity(64);
+                out.push(9);
+                word.then(next).append(&mut out);
+                let expected = [vec![9, 7], written_i64(a), written_i64(b)].concat();
+                assert_eq!(out, expected, "{a} {b}");
+            }
+        }
+        assert_eq!(Word::default().i64(1_048_576), None);
+        assert_eq!(Word::default().i64(i64::MIN), None);
     }
 
     #[test]
