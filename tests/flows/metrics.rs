@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ottla::config::Acks;
-use ottla::{Admin, Code, Consumer, Kind, Metric, Metrics, Producer, ProducerBuilder, Record, TopicPartition};
+use ottla::{
+    Admin, Code, Consumer, Kind, Metric, Metrics, Producer, ProducerBuilder, ProducerInterceptor, Record,
+    TopicPartition,
+};
 use ottla_broker::{ApiKey, Broker};
 
 use crate::{SOON, pipes};
@@ -216,6 +219,16 @@ async fn retries_and_errors_are_counted_in_records_by_topic() {
     assert_eq!(of_topic(&metrics, "orders", "record-error-total"), 0.0);
     assert_eq!(of_topic(&metrics, "bills", "record-retry-total"), 0.0);
     assert_eq!(of_topic(&metrics, "bills", "record-error-total"), 5.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_interceptors_saw_and_that_was_refused_is_an_error_too() {
+    struct Silent;
+    impl ProducerInterceptor for Silent {}
+    let broker = orders(1).await;
+    let producer = builder(&broker).interceptor(Silent).build().unwrap();
+    producer.enqueue(Record::to("orders").value(vec![0; 2_000_000])).await.unwrap_err();
+    assert_eq!(number(&producer.metrics(), "record-error-total"), 1.0);
 }
 
 /// edge 10.

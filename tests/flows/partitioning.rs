@@ -197,8 +197,8 @@ async fn a_broker_that_never_took_anything_gets_none_after_the_availability_time
 async fn a_broker_that_takes_nothing_gets_none_however_little_is_sent() {
     let broker = orders(2).await;
     let producer = builder(&broker).partitioner_availability_timeout(Duration::from_millis(500)).build().unwrap();
-    send_rounds(&producer, 1).await;
     let slow = (0..PARTITIONS).find(|partition| broker.leader("orders", *partition) == Some(1)).unwrap();
+    producer.send(Record::to("orders").partition(slow).value("x")).await.unwrap();
     broker.node(1).pause();
     for _ in 0..50 {
         producer.enqueue(Record::to("orders").partition(slow).value("x")).await.unwrap();

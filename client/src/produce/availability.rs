@@ -32,13 +32,6 @@ impl Availability {
         }
     }
 
-    /// A batch stays open though it has lingered, since it would not be sent to `broker` now.
-    pub(super) fn lingers(&mut self, broker: i32, sender: &Sender, now: Instant) {
-        if self.timeout.is_some() && owes_an_answer(sender, broker) {
-            self.waits(broker, now);
-        }
-    }
-
     /// Something waits for a broker to take it.
     fn waits(&mut self, broker: i32, now: Instant) {
         if self.timeout.is_some() {
@@ -55,16 +48,21 @@ impl Availability {
         }
     }
 
-    /// Looks at what could not be sent. The brokers to avoid from now on, if they are others than before.
-    pub(super) fn look(&mut self, sender: &Sender, now: Instant) -> Option<BTreeSet<i32>> {
+    /// Looks at what could not be sent, and at what was left open because of that: batches to `overdue`. The brokers to
+    /// avoid from now on, if they are others than before.
+    pub(super) fn look(
+        &mut self,
+        sender: &Sender,
+        overdue: impl IntoIterator<Item = i32>,
+        now: Instant,
+    ) -> Option<BTreeSet<i32>> {
         self.timeout?;
         let closed = std::mem::take(&mut self.closed);
         let behind = closed.iter().filter_map(|slot| {
             let queue = sender.queues.get(slot)?;
-            let waits = queue.batches.back().is_some_and(|last| !last.is_in_flight());
-            queue.leader.filter(|leader| waits && owes_an_answer(sender, *leader))
+            queue.leader.filter(|_| queue.batches.back().is_some_and(|last| !last.is_in_flight()))
         });
-        for broker in behind {
+        for broker in behind.chain(overdue).filter(|broker| owes_an_answer(sender, *broker)) {
             self.waits(broker, now);
         }
         self.decide(|broker| has_work(sender, broker), now)

@@ -134,7 +134,7 @@ impl Driver {
             self.sender.on_time(now);
             self.gather(now, closing);
             self.send(now);
-            if let Some(brokers) = self.availability.look(&self.sender, now) {
+            if let Some(brokers) = self.availability.look(&self.sender, self.overdue.leaders(), now) {
                 self.avoid(brokers);
             }
             self.settle();
@@ -288,9 +288,6 @@ impl Driver {
             for lingered in due {
                 self.close(&lingered);
             }
-        }
-        for leader in self.overdue.leaders() {
-            self.availability.lingers(leader, &self.sender, now);
         }
     }
 

@@ -178,7 +178,7 @@ impl Producer {
             blocked => self.core.append_waiting(record, blocked).await,
         };
         untold.ended(&result);
-        result
+        result.inspect_err(|_| self.core.refused())
     }
 
     /// Adds a record if that needs no waiting, and gives it back if it does.
