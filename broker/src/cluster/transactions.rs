@@ -220,7 +220,7 @@ impl Cluster {
             cluster.write_marker(topic, *index, marker, bumps_epochs, now)
         };
         let marked: Vec<_> = partitions.into_iter().filter(|partition| is_told(self, partition)).collect();
-        let told: Vec<_> = groups.into_iter().filter(|group| self.tell_group(group, marker, now)).collect();
+        let told: Vec<_> = groups.into_iter().filter(|group| self.tell_group(group, marker)).collect();
         let Some(transaction) = self.transactions.get_mut(id) else { return };
         marked.iter().for_each(|partition| transaction.marked(partition));
         told.iter().for_each(|group| transaction.told(group));
@@ -246,13 +246,12 @@ impl Cluster {
     }
 
     /// Tells whether nothing is left to do about a group: it knows how the transaction ended, or it is gone.
-    fn tell_group(&mut self, group: &str, marker: Marker, now: Duration) -> bool {
+    fn tell_group(&mut self, group: &str, marker: Marker) -> bool {
         if !self.acts(self.coordinator(group)) {
             return false;
         }
         if let Some(told) = self.groups.get_mut(group) {
             told.offsets.end((marker.producer_id, marker.producer_epoch), marker.is_commit);
-            self.settle_group(group, now);
         }
         true
     }

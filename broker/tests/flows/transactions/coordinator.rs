@@ -136,6 +136,12 @@ async fn older_versions_know_no_fencing() {
     assert_eq!(response.error_code, code(ResponseError::InvalidProducerIdMapping));
 }
 
+/// Waits until the open transaction is aborted, which must be soon.
+async fn until_aborted(broker: &Broker) {
+    let aborted = broker.until(|broker| broker.transaction("tx").unwrap().state == "CompleteAbort");
+    tokio::time::timeout(Duration::from_secs(1), aborted).await.expect("the transaction is aborted");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_transaction_that_stays_open_is_aborted_and_its_producer_fenced() {
     for protocol in BOTH {
@@ -147,7 +153,7 @@ async fn a_transaction_that_stays_open_is_aborted_and_its_producer_fenced() {
         producer.write(1, "in time").await;
         assert_eq!(broker.transaction("tx").unwrap().state, "Ongoing", "time runs from the first record");
         tokio::time::advance(Duration::from_millis(1)).await;
-        broker.until(|broker| broker.transaction("tx").unwrap().state == "CompleteAbort").await;
+        until_aborted(&broker).await;
         let view = broker.transaction("tx").unwrap();
         assert_eq!((view.producer_epoch, view.partitions.len()), (producer.epoch + 1, 0));
         assert_eq!(broker.log("orders", 0).markers()[0].1.producer_epoch, producer.epoch + 1);
@@ -168,7 +174,7 @@ async fn a_coordinator_that_was_away_aborts_when_it_is_back() {
     tokio::task::yield_now().await;
     assert_eq!(broker.transaction("tx").unwrap().state, "Ongoing");
     broker.node(0).resume();
-    broker.until(|broker| broker.transaction("tx").unwrap().state == "CompleteAbort").await;
+    until_aborted(&broker).await;
 }
 
 #[tokio::test]
