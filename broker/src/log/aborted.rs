@@ -8,8 +8,6 @@ pub(crate) struct Aborted {
     pub(crate) first_offset: i64,
     /// Its marker.
     pub(crate) last_offset: i64,
-    /// Up to where all was decided once the marker was written.
-    pub(crate) last_stable_offset: i64,
 }
 
 /// All aborted transactions of a log, in the order of their markers.
@@ -28,17 +26,8 @@ impl AbortedTransactions {
 
     /// Those with records or a marker from `offset` on and records before `end`: what a reader of that span must know.
     pub(crate) fn between(&self, offset: i64, end: i64) -> Vec<Aborted> {
-        let mut found = Vec::new();
-        for aborted in &self.0 {
-            if aborted.last_offset >= offset && aborted.first_offset < end {
-                found.push(*aborted);
-            }
-            if aborted.last_stable_offset >= end {
-                // Whatever was aborted later began later too.
-                break;
-            }
-        }
-        found
+        let overlaps = |aborted: &&Aborted| aborted.last_offset >= offset && aborted.first_offset < end;
+        self.0.iter().filter(overlaps).copied().collect()
     }
 
     /// True if the producer's record at `offset` belongs to a transaction that was aborted.
@@ -57,8 +46,8 @@ impl AbortedTransactions {
 mod tests {
     use super::*;
 
-    fn aborted(producer_id: i64, first_offset: i64, last_offset: i64, last_stable_offset: i64) -> Aborted {
-        Aborted { producer_id, first_offset, last_offset, last_stable_offset }
+    fn aborted(producer_id: i64, first_offset: i64, last_offset: i64) -> Aborted {
+        Aborted { producer_id, first_offset, last_offset }
     }
 
     fn producers(found: &[Aborted]) -> Vec<i64> {
@@ -67,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_reader_is_told_what_overlaps_its_span_in_the_order_of_the_markers() {
-        let all = AbortedTransactions(vec![aborted(1, 0, 5, 3), aborted(2, 3, 9, 10), aborted(3, 12, 14, 15)]);
+        let all = AbortedTransactions(vec![aborted(1, 0, 5), aborted(2, 3, 9), aborted(3, 12, 14)]);
         assert_eq!(producers(&all.between(0, 20)), [1, 2, 3]);
         assert_eq!(producers(&all.between(6, 20)), [2, 3], "1 ended before");
         assert_eq!(producers(&all.between(0, 3)), [1], "2 began after");
@@ -76,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_record_is_aborted_only_within_its_producers_transaction() {
-        let all = AbortedTransactions(vec![aborted(1, 2, 5, 6)]);
+        let all = AbortedTransactions(vec![aborted(1, 2, 5)]);
         assert!(all.has(1, 2) && all.has(1, 4));
         assert!(!all.has(1, 1) && !all.has(1, 6) && !all.has(2, 3));
     }

@@ -125,13 +125,9 @@ impl Log {
         }
         let Some(marker) = Marker::read(header, body) else { return };
         let ended = self.producers.marked(marker, header.max_timestamp);
-        if let Some(ended) = ended.filter(|_| !marker.is_commit) {
-            self.aborted.add(Aborted {
-                producer_id: marker.producer_id,
-                first_offset: ended.first_offset,
-                last_offset: header.base_offset,
-                last_stable_offset: ended.undecided_from.unwrap_or(header.base_offset + 1),
-            });
+        if let Some(first_offset) = ended.filter(|_| !marker.is_commit) {
+            let producer_id = marker.producer_id;
+            self.aborted.add(Aborted { producer_id, first_offset, last_offset: header.base_offset });
         }
     }
 
@@ -399,9 +395,9 @@ mod tests {
     }
 
     #[test]
-    fn an_aborted_transaction_is_noted_with_what_is_decided_by_then() {
+    fn an_aborted_transaction_is_noted() {
         let log = interleaved();
-        let aborted = Aborted { producer_id: 7, first_offset: 0, last_offset: 4, last_stable_offset: 2 };
+        let aborted = Aborted { producer_id: 7, first_offset: 0, last_offset: 4 };
         assert_eq!(log.aborted.all(), [aborted], "the committed one isn't noted");
     }
 

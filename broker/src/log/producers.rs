@@ -64,14 +64,6 @@ pub(crate) enum Verdict {
     Duplicate(Written),
 }
 
-/// A transaction that a marker ended, with records in this partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ended {
-    pub(crate) first_offset: i64,
-    /// The first offset, after this one's end, that is still undecided; `None` if all is decided.
-    pub(crate) undecided_from: Option<i64>,
-}
-
 impl Producers {
     /// In order of id.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &Producer)> {
@@ -189,21 +181,19 @@ impl Producers {
         }
     }
 
-    /// Remembers a marker that was appended; `None` if the transaction had written nothing here.
-    pub(crate) fn marked(&mut self, marker: Marker, timestamp: i64) -> Option<Ended> {
+    /// Remembers a marker that was appended. Returns the offset of the transaction's first record; `None` if it had
+    /// written nothing here.
+    pub(crate) fn marked(&mut self, marker: Marker, timestamp: i64) -> Option<i64> {
         let (id, epoch) = (marker.producer_id, marker.producer_epoch);
         let known = self.known.entry(id).or_insert_with(|| Producer::new(epoch));
         known.enter(epoch);
         known.coordinator_epoch = marker.coordinator_epoch;
         known.last_timestamp = timestamp;
         let first_offset = known.open_from.take();
-        // The next transaction may be asking already, under the epoch that this marker gave it.
-        if self.verifications.get(&id).is_some_and(|next| !(next.bumps_epochs && next.epoch == epoch)) {
-            self.verifications.remove(&id);
-        }
-        let first_offset = first_offset?;
-        self.open.remove(&first_offset);
-        Some(Ended { first_offset, undecided_from: self.open_from() })
+        self.verifications.remove(&id);
+        first_offset.inspect(|first_offset| {
+            self.open.remove(first_offset);
+        })
     }
 
     /// Forgets producers all of whose records are before `offset`, as brokers did before KIP-360.

@@ -258,8 +258,7 @@ impl Transaction {
 
     /// The producer id and epoch once the end that is under way is complete.
     fn completed(&self) -> (i64, i16) {
-        let next = self.next_producer_id.filter(|_| self.protocol == Protocol::V2);
-        next.map_or((self.producer_id, self.epoch), |id| (id, 0))
+        self.next_producer_id.map_or((self.producer_id, self.epoch), |id| (id, 0))
     }
 
     fn enter(&mut self, state: State) {

@@ -160,6 +160,11 @@ mod add {
         let later = Duration::from_secs(9);
         coordinator.transaction.add((ID, 0), [("orders".to_owned(), 1)], None, Protocol::V2, later).unwrap();
         assert_eq!(coordinator.transaction.deadline(), Some(TIMEOUT));
+        coordinator.end(ID, 0, true, Protocol::V1).unwrap();
+        coordinator.complete();
+        assert_eq!((coordinator.transaction.deadline(), coordinator.transaction.started()), (None, Some(START)));
+        coordinator.init(None).unwrap();
+        assert_eq!(coordinator.transaction.started(), None, "the next producer has begun nothing");
     }
 }
 
@@ -216,6 +221,16 @@ mod end_v1 {
         coordinator.complete();
         assert_eq!(end(&mut coordinator, 0, true), Err(ResponseError::ProducerFenced));
         assert_eq!(coordinator.init(None), Ok((ID, 2)));
+    }
+
+    #[test]
+    fn after_an_abort_by_the_coordinator_nobody_asks_again_for_an_answer_it_missed() {
+        let mut coordinator = Coordinator::started();
+        coordinator.init(Some((ID, 0))).unwrap();
+        coordinator.add(1).unwrap();
+        coordinator.fence(Protocol::V1);
+        coordinator.complete();
+        assert_eq!(coordinator.init(Some((ID, 0))), Err(ResponseError::ProducerFenced));
     }
 }
 

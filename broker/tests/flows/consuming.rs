@@ -235,3 +235,19 @@ async fn offsets_are_found_by_name_and_by_time() {
     assert_eq!(list(&mut client, 10, 301).await.timestamp, 400);
     assert_eq!(list(&mut client, 10, -1).await.leader_epoch, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_waits_learns_that_the_log_was_cut() {
+    let broker = broker().await;
+    let mut client = Client::of(&broker);
+    client.write(0, "tea").await;
+    let mut waiting = fetch(&[1]).with_max_wait_ms(30_000);
+    waiting.topics[0].partitions[0].current_leader_epoch = 0;
+    client.send(12, waiting).await;
+    let begun = Instant::now();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    broker.truncate("orders", 0, 0).unwrap();
+    let (_, response) = client.receive::<FetchRequest>(12).await.unwrap();
+    assert_eq!(partition(&response, 0).error_code, ResponseError::FencedLeaderEpoch.code());
+    assert_eq!(begun.elapsed(), Duration::from_secs(1));
+}

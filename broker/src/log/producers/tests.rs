@@ -78,6 +78,10 @@ fn before_kip_360_a_producer_is_forgotten_with_its_records() {
     assert_eq!(producers.check(&header(1, 0, 4), true), Ok(Verdict::Append), "its last record is there");
     producers.forget_before(4);
     assert_eq!(producers.check(&header(1, 0, 4), true).unwrap_err().code, ResponseError::UnknownProducerId);
+
+    let mut open = after(&[transactional(1, 0, 0)]);
+    open.forget_before(1);
+    assert_eq!(open.open_from(), None, "and so is its transaction");
 }
 
 #[test]
@@ -121,7 +125,7 @@ fn the_coordinator_is_asked_until_the_transaction_has_written() {
 #[test]
 fn a_marker_of_the_next_epoch_fences_the_last_one() {
     let mut producers = after(&[transactional(1, 0, 0)]);
-    assert_eq!(producers.marked(marker(1), 0), Some(Ended { first_offset: 0, undecided_from: None }));
+    assert_eq!(producers.marked(marker(1), 0), Some(0));
     assert_eq!(producers.verify(&transactional(1, 0, 1), true).unwrap_err().code, ResponseError::InvalidProducerEpoch);
     assert_eq!(refused(&producers, &transactional(1, 0, 1)), ResponseError::InvalidProducerEpoch);
     assert_eq!(refused(&producers, &transactional(1, 1, 1)), ResponseError::OutOfOrderSequenceNumber);
@@ -167,7 +171,7 @@ fn the_first_of_several_open_transactions_counts() {
     let other = transactional_batch(1, 9, 0, 0).header;
     let mut producers = after(&[transactional(2, 0, 0), other]);
     assert_eq!(producers.open_from(), Some(0));
-    assert_eq!(producers.marked(marker(0), 0), Some(Ended { first_offset: 0, undecided_from: Some(2) }));
+    assert_eq!(producers.marked(marker(0), 0), Some(0));
     assert_eq!(producers.open_from(), Some(2));
 }
 

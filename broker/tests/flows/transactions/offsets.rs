@@ -203,7 +203,13 @@ async fn the_groups_coordinator_is_asked_not_the_transactions() {
     let mut producer = Producer::of(&broker, "tx", Protocol::V2).await;
     assert_eq!(commit(&mut producer, 5).await, code(ResponseError::NotCoordinator));
     let request = commit_request(&producer, 5);
-    let response = Client::of_node(&broker, 1).call(5, request).await;
+    let mut client = Client::of_node(&broker, 1);
+    broker.node(0).pause();
+    let response = client.call(5, request.clone()).await;
+    let hangs = code(ResponseError::CoordinatorLoadInProgress);
+    assert_eq!(response.topics[0].partitions[0].error_code, hangs, "the transaction's does not answer");
+    broker.node(0).resume();
+    let response = client.call(5, request).await;
     assert_eq!(response.topics[0].partitions[0].error_code, 0);
     producer.commit().await;
     assert_eq!(broker.committed("billing", "orders", 0).unwrap().offset, 5);

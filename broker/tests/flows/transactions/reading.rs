@@ -89,6 +89,19 @@ async fn aborted_transactions_are_told_in_the_order_of_their_markers() {
 }
 
 #[tokio::test]
+async fn a_reader_that_gets_nothing_is_told_of_no_aborts() {
+    let broker = broker().await;
+    let mut aborts = Producer::of(&broker, "aborts", Protocol::V2).await;
+    let mut open = Producer::of(&broker, "open", Protocol::V2).await;
+    aborts.write(0, "0").await;
+    open.write(0, "1").await;
+    aborts.abort().await;
+    let data = read(&mut open.client, 1, 1).await;
+    assert_eq!((offsets(&data), aborted(&data)), (vec![], Some(vec![])), "its marker is beyond");
+    assert_eq!(aborted(&read(&mut open.client, 0, 1).await), Some(vec![(aborts.id, 0)]));
+}
+
+#[tokio::test]
 async fn a_reader_is_told_only_of_what_it_gets() {
     let broker = broker().await;
     let mut client = Client::of(&broker);
