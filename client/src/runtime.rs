@@ -1,6 +1,8 @@
 //! Where a client runs: a thread of its own unless it was given a runtime, and what else its builder was given.
 #![expect(clippy::disallowed_methods, reason = "driver: reads the clocks and starts the tasks of every client")]
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -32,6 +34,23 @@ pub(crate) struct Runtime {
     given: bool,
     started: (Instant, SystemTime),
     random: Mutex<fastrand::Rng>,
+    offloaded: Arc<Mutex<Offloaded>>,
+    /// Threads that work may be offloaded to.
+    parallelism: usize,
+}
+
+/// Work for other threads, in the order in which it came.
+#[derive(Default)]
+struct Offloaded {
+    waiting: VecDeque<Box<dyn FnOnce() + Send>>,
+    threads: usize,
+}
+
+impl fmt::Debug for Offloaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waiting = self.waiting.len();
+        f.debug_struct("Offloaded").field("waiting", &waiting).field("threads", &self.threads).finish()
+    }
 }
 
 impl Runtime {
@@ -52,6 +71,8 @@ impl Runtime {
             _own: own,
             started: (Instant::now(), SystemTime::now()),
             random: Mutex::new(random),
+            offloaded: Arc::default(),
+            parallelism: std::thread::available_parallelism().map_or(1, usize::from),
         }))
     }
 
@@ -59,9 +80,16 @@ impl Runtime {
         self.handle.spawn(task).abort_handle()
     }
 
-    /// Runs `work` off the tasks that serve sockets.
+    /// Runs `work` off the tasks that serve sockets: on as many threads as there are cores, and no more, so that what
+    /// each needs (a compressor's tables) is needed so many times.
     pub(crate) fn offload(&self, work: impl FnOnce() + Send + 'static) {
-        self.handle.spawn_blocking(work);
+        let mut offloaded = self.offloaded.lock();
+        offloaded.waiting.push_back(Box::new(work));
+        if offloaded.threads < self.parallelism {
+            offloaded.threads += 1;
+            let offloaded = self.offloaded.clone();
+            self.handle.spawn_blocking(move || work_off(&offloaded));
+        }
     }
 
     /// The monotonic clock, for deadlines.
@@ -84,6 +112,24 @@ impl Runtime {
     /// One draw from the client's generator.
     pub(crate) fn random<T>(&self, draw: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
         draw(&mut self.random.lock())
+    }
+}
+
+/// Works until nothing is left to do.
+fn work_off(offloaded: &Mutex<Offloaded>) {
+    loop {
+        let work = {
+            let mut offloaded = offloaded.lock();
+            let Some(work) = offloaded.waiting.pop_front() else {
+                offloaded.threads -= 1;
+                return;
+            };
+            work
+        };
+        // A defect in one piece of work must not take the thread from the others.
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
+            tracing::error!("offloaded work panicked");
+        }
     }
 }
 
@@ -116,4 +162,32 @@ fn own_thread(name: &str) -> Result<(Handle, oneshot::Sender<()>), Error> {
         })
         .map_err(failed)?;
     Ok((handle, own))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn offloaded_work_takes_no_more_threads_than_there_are_cores_and_outlives_a_panic() {
+        let runtime = Runtime::start(&Environment::default(), "test").unwrap();
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (done, finished) = mpsc::channel();
+        for n in 0..100 {
+            let (running, most, done) = (running.clone(), most.clone(), done.clone());
+            runtime.offload(move || {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                std::thread::yield_now();
+                running.fetch_sub(1, Ordering::SeqCst);
+                done.send(n).unwrap();
+                assert_ne!(n % 10, 3, "a defect");
+            });
+        }
+        drop(done);
+        assert_eq!(finished.iter().count(), 100);
+        assert!(most.load(Ordering::SeqCst) <= runtime.parallelism);
+    }
 }
