@@ -33,3 +33,8 @@ pub use produce::{
 };
 pub use record::{Payload, Record, TopicPartition};
 pub use telemetry::{Metric, MetricValue, Metrics};
+
+/// What the README shows compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
