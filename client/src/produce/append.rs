@@ -41,15 +41,25 @@ impl Core {
         if self.closing.load(Ordering::Relaxed) {
             return Append::Failed(Error::closed("producer"));
         }
-        if record.size_bound() + HEADER_LEN > self.config.max_request_size.min(self.memory.total())
+        let bound = record.size_bound();
+        if bound + HEADER_LEN > self.config.max_request_size.min(self.memory.total())
             && let Err(error) = self.check_size(record)
         {
             return Append::Failed(error);
         }
-        self.topics.with(record.topic(), |topic| self.append_to(topic, record, reserved)).unwrap_or(Append::NeedsTopic)
+        let appended = self.topics.with(record.topic(), |topic| self.append_to(topic, record, bound, reserved));
+        appended.unwrap_or(Append::NeedsTopic)
     }
 
-    fn append_to(&self, topic: &TopicSlots, record: &Record<'_>, mut reserved: Option<&mut Reserved>) -> Append {
+    /// `bound`: no less than the bytes that the record takes.
+    #[inline]
+    fn append_to(
+        &self,
+        topic: &TopicSlots,
+        record: &Record<'_>,
+        bound: usize,
+        mut reserved: Option<&mut Reserved>,
+    ) -> Append {
         let clock = self.cluster.runtime().epoch_ms();
         let timestamp = record.chosen_timestamp().unwrap_or(clock);
         topic.touch(clock);
@@ -61,7 +71,7 @@ impl Core {
             let partition = placed.unwrap_or_else(|| topic.sticky.partition(|| self.choose(topic)));
             let slot = &topic.slots[partition];
             let is_sticky = placed.is_none();
-            if let Some(delivery) = slot.add(record, timestamp, self.limits, is_sticky, &self.closed) {
+            if let Some(delivery) = slot.add(record, bound, timestamp, self.limits, is_sticky, &self.closed) {
                 return Append::Done(delivery);
             }
             let source = Source {

@@ -151,11 +151,13 @@ impl Slot {
         Self { topic, partition, index, gathering: Mutex::default(), waiting: AtomicU32::new(0) }
     }
 
-    /// Adds a record to the open batch, if that surely has room for it: nearly always.
+    /// Adds a record to the open batch, if that surely has room for the `bound` bytes that it takes at most: nearly
+    /// always.
     #[inline]
     pub(super) fn add(
         &self,
         record: &Record<'_>,
+        bound: usize,
         timestamp: i64,
         limits: Limits,
         is_sticky: bool,
@@ -166,7 +168,7 @@ impl Slot {
         let open = gathering.open.as_mut()?;
         let before = open.body.len();
         let room = open.body.capacity().min(limits.body).saturating_sub(before);
-        if record.size_bound() > room || closed.load(Ordering::SeqCst) {
+        if bound > room || closed.load(Ordering::SeqCst) {
             return None;
         }
         let delivery = open.push(record, timestamp);

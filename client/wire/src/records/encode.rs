@@ -123,23 +123,31 @@ impl BodyEncoder {
         key: Option<&[u8]>,
         value: Option<&[u8]>,
     ) -> Option<usize> {
-        let (key_length, value_length) = (small_length(key)?, small_length(value)?);
+        let key_length = key.map_or(-1, |key| key.len() as i64);
+        let value_length = value.map_or(-1, |value| value.len() as i64);
         let (key, value) = (key.unwrap_or_default(), value.unwrap_or_default());
         let mut fields = Word::default();
-        fields.byte(0); // attributes: none are defined
-        fields.i64(timestamp.wrapping_sub(self.base_timestamp))?;
-        fields.i64(i64::from(self.count))?;
-        fields.i64(key_length)?;
+        fields.zero(); // attributes: none are defined
+        fields.i64(timestamp.wrapping_sub(self.base_timestamp));
+        fields.i64(i64::from(self.count));
+        fields.i64(key_length);
         let mut between = Word::default();
-        between.i64(value_length)?;
-        let length = fields.len() + key.len() + between.len() + value.len() + 1;
-        let mut start = Word::default();
-        start.i64(length as i64)?;
-        let size = start.len() + length;
-        if size > MAX_BODY.saturating_sub(self.size) || out.capacity() - out.len() < size + Word::ROOM {
+        between.i64(value_length);
+        if fields.is_over() || between.is_over() {
             return None;
         }
-        start.then(fields).append(out);
+        let length = fields.len() + key.len() + between.len() + value.len() + 1;
+        let mut start = Word::default();
+        start.i64(length as i64);
+        let size = start.len() + length;
+        // The words overwrite what comes behind them, so the buffer must have a little more room than the record takes.
+        if start.is_over()
+            || out.capacity() - out.len() < size + Word::ROOM
+            || size > MAX_BODY.saturating_sub(self.size)
+        {
+            return None;
+        }
+        start.append_with(fields, out);
         out.extend_from_slice(key);
         between.append(out);
         out.extend_from_slice(value);
@@ -219,16 +227,6 @@ impl fmt::Display for RecordTooLarge {
 }
 
 impl std::error::Error for RecordTooLarge {}
-
-/// What stands before a field's bytes, if that is small; -1 for null.
-#[inline]
-fn small_length(bytes: Option<&[u8]>) -> Option<i64> {
-    match bytes {
-        None => Some(-1),
-        Some(bytes) if bytes.len() < 1 << 20 => Some(bytes.len() as i64),
-        Some(_) => None,
-    }
-}
 
 /// Null is a length of -1, and no bytes.
 #[inline]

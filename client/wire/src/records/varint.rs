@@ -67,47 +67,52 @@ const fn zigzag_i64(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
-/// A few integers of up to three bytes each, sixteen bytes in all, put together in a register.
+/// A few small integers, eight bytes in all, put together in a register.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Word {
-    bytes: u128,
+    bytes: u64,
     bits: u32,
 }
 
 impl Word {
     /// What [`append`](Self::append) writes, of which the end is to be overwritten.
-    pub(super) const ROOM: usize = 16;
+    pub(super) const ROOM: usize = 8;
 
     #[inline]
     pub(super) fn len(&self) -> usize {
         (self.bits / 8) as usize
     }
 
+    /// Adds a byte of zero.
     #[inline]
-    pub(super) fn byte(&mut self, byte: u8) {
-        self.bytes |= u128::from(byte) << self.bits;
+    pub(super) fn zero(&mut self) {
         self.bits += 8;
     }
 
-    /// `None` if the value takes more than three bytes. Without a branch for each: which of them there are is hard to
-    /// foretell.
+    /// Adds an integer. What takes more than three bytes, or does not fit, makes it [overflow](Self::is_over).
     #[inline]
-    pub(super) fn i64(&mut self, value: i64) -> Option<()> {
+    pub(super) fn i64(&mut self, value: i64) {
         let raw = zigzag_i64(value);
-        if raw >= 1 << 21 {
-            return None;
-        }
-        let (second, third) = (u64::from(raw >= 1 << 7), u64::from(raw >= 1 << 14));
-        let bytes = raw & 0x7f | second << 7 | (raw >> 7 & 0x7f) << 8 | third << 15 | (raw >> 14) << 16;
-        self.bytes |= u128::from(bytes) << self.bits;
-        self.bits += 8 + 8 * (second + third) as u32;
-        Some(())
+        // The integers of one record after another take as many bytes as those of the one before: well foretold.
+        let (bytes, bits) = if raw < 1 << 7 {
+            (raw, 8)
+        } else if raw < 1 << 14 {
+            (raw & 0x7f | 0x80 | raw >> 7 << 8, 16)
+        } else if raw < 1 << 21 {
+            (raw & 0x7f | 0x80 | (raw >> 7 & 0x7f | 0x80) << 8 | raw >> 14 << 16, 24)
+        } else {
+            (0, Self::OVER)
+        };
+        self.bytes |= bytes.wrapping_shl(self.bits);
+        self.bits += bits;
     }
 
-    /// This and what follows it: no more than sixteen bytes.
+    const OVER: u32 = 1 << 16;
+
+    /// Whether it holds more than it has room for, and so nothing of use.
     #[inline]
-    pub(super) fn then(self, next: Self) -> Self {
-        Self { bytes: self.bytes | next.bytes << self.bits, bits: self.bits + next.bits }
+    pub(super) fn is_over(&self) -> bool {
+        self.bits > u64::BITS
     }
 
     /// Appends it to a buffer that has [`ROOM`](Self::ROOM).
@@ -116,6 +121,18 @@ impl Word {
         let end = out.len() + self.len();
         out.extend_from_slice(&self.bytes.to_le_bytes());
         out.truncate(end);
+    }
+
+    /// Appends it, and what follows it.
+    #[inline]
+    pub(super) fn append_with(self, next: Self, out: &mut Vec<u8>) {
+        if self.bits + next.bits <= u64::BITS {
+            let bytes = self.bytes | next.bytes << self.bits;
+            Self { bytes, bits: self.bits + next.bits }.append(out);
+        } else {
+            self.append(out);
+            next.append(out);
+        }
     }
 }
 
@@ -205,20 +222,35 @@ mod tests {
         let values = [0, -1, 1, 63, -64, 64, 100, 8_191, 8_192, -8_192, 1_048_575, -1_048_576];
         for a in values {
             for b in values {
-                let mut word = Word::default();
-                word.byte(7);
-                word.i64(a).unwrap();
-                let mut next = Word::default();
-                next.i64(b).unwrap();
-                let mut out = Vec::with_capacity(64);
-                out.push(9);
-                word.then(next).append(&mut out);
-                let expected = [vec![9, 7], written_i64(a), written_i64(b)].concat();
-                assert_eq!(out, expected, "{a} {b}");
+                for c in values {
+                    let (mut word, mut next) = (Word::default(), Word::default());
+                    word.i64(a);
+                    next.zero();
+                    next.i64(b);
+                    next.i64(c);
+                    assert!(!word.is_over() && !next.is_over());
+                    let mut out = Vec::with_capacity(64);
+                    out.push(9);
+                    word.append_with(next, &mut out);
+                    let expected = [vec![9], written_i64(a), vec![0], written_i64(b), written_i64(c)].concat();
+                    assert_eq!(out, expected, "{a} {b} {c}");
+                }
             }
         }
-        assert_eq!(Word::default().i64(1_048_576), None);
-        assert_eq!(Word::default().i64(i64::MIN), None);
+    }
+
+    #[test]
+    fn a_word_that_is_too_small_says_so() {
+        for value in [1_048_576, -1_048_577, i64::MIN, i64::MAX] {
+            let mut word = Word::default();
+            word.i64(value);
+            assert!(word.is_over(), "{value}");
+        }
+        let mut word = Word::default();
+        for _ in 0..3 {
+            word.i64(1_048_575);
+        }
+        assert!(word.is_over(), "three times three bytes");
     }
 
     #[test]
