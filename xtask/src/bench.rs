@@ -1,13 +1,18 @@
-//! `cargo xtask bench`: what criterion measures.
+//! `cargo xtask bench`: what criterion measures; `cargo xtask bench peers`: other clients beside ours.
+
+mod peers;
 
 use anyhow::{Result, ensure};
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::command::{cargo, run as run_command};
 use crate::packages::Workspace;
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Bench {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// A package; all that have benchmarks if left out.
     #[arg(long, short)]
     package: Option<String>,
@@ -15,11 +20,20 @@ pub(crate) struct Bench {
     filter: Option<String>,
 }
 
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// Runs the same produce job through Ottla and other clients, in turn, and prints what each took.
+    Peers(peers::Peers),
+}
+
 /// Runs the benchmarks.
 ///
 /// # Errors
 /// If there are none, or one fails.
 pub(crate) fn run(bench: &Bench) -> Result<()> {
+    if let Some(Other::Peers(peers)) = &bench.other {
+        return peers::run(peers);
+    }
     let workspace = Workspace::read()?;
     let mut benchmarks = workspace.benchmarks();
     benchmarks.retain(|(package, _)| bench.package.as_deref().is_none_or(|only| only == *package));

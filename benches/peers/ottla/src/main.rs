@@ -1,0 +1,5 @@
+//! Ottla as it is by default: codecs in Rust.
+
+fn main() -> Result<(), peer_job::Failure> {
+    peer_ottla::run()
+}
