@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ottla_wire::compression::Compressor;
 use ottla_wire::messages::{ProduceRequest, ProduceResponse};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -16,7 +15,7 @@ use tokio::time::Instant;
 use super::Core;
 use super::availability::Availability;
 use super::batch::Slot;
-use super::compress::Sealed;
+use super::compress::{Press, Sealed};
 use super::identify::identify;
 use super::overdue::{Lingered, Overdue};
 use super::queue::{BatchId, Identity};
@@ -102,7 +101,7 @@ pub(super) fn start(core: &Arc<Core>, events: mpsc::UnboundedReceiver<Event>) {
         flushes: Vec::new(),
         close: None,
         asks_identity: false,
-        compressors: Arc::default(),
+        presses: Arc::default(),
         core: core.clone(),
     };
     core.cluster.runtime().spawn(driver.run());
@@ -120,8 +119,8 @@ pub(super) struct Driver {
     pub(super) transactions: Option<Transactions>,
     close: Option<(Option<Instant>, Vec<oneshot::Sender<usize>>)>,
     asks_identity: bool,
-    /// Compressors not in use: each keeps its tables.
-    pub(super) compressors: Arc<Mutex<Vec<Compressor>>>,
+    /// Presses not in use: each keeps its codec's tables.
+    pub(super) presses: Arc<Mutex<Vec<Press>>>,
 }
 
 impl Driver {

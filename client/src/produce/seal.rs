@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ottla_wire::compression::{Compression, Compressor, Decompressor};
 
 use super::batch::{ClosedBatch, Slot};
-use super::compress::Sealed;
+use super::compress::{Press, Sealed};
 use super::driver::{Driver, Event};
 use super::sender::ToSplit;
 use super::split::split;
@@ -19,16 +19,15 @@ impl Driver {
     pub(super) fn seal(&mut self, slot: &Arc<Slot>, closed: ClosedBatch) {
         let ClosedBatch { id, body, .. } = closed;
         let reserved = body.capacity();
-        let Some(mut compressor) = self.compressor() else {
+        let Some(mut press) = self.press() else {
             self.sender.sealed(slot.index, id, Sealed::plain(body), reserved);
             return;
         };
-        let (memory, events, compressors) =
-            (self.core.memory.clone(), self.core.events.clone(), self.compressors.clone());
+        let (memory, events, presses) = (self.core.memory.clone(), self.core.events.clone(), self.presses.clone());
         let slot = slot.index;
         self.core.cluster.runtime().offload(move || {
-            let (sealed, buffer) = Sealed::compressed(body, &mut compressor);
-            compressors.lock().push(compressor);
+            let (sealed, buffer) = press.seal(body);
+            presses.lock().push(press);
             // A body that did not get smaller still counts no more than was taken for it.
             let kept = sealed.body.len().min(reserved);
             if let Some(buffer) = buffer {
@@ -38,41 +37,41 @@ impl Driver {
         });
     }
 
-    /// A compressor that is not in use. None if batches are not compressed.
-    fn compressor(&self) -> Option<Compressor> {
+    /// A press that is not in use. None if batches are not compressed.
+    fn press(&self) -> Option<Press> {
         let codec = self.core.config.compression;
         if codec == Compression::None {
             return None;
         }
-        if let Some(kept) = self.compressors.lock().pop() {
+        if let Some(kept) = self.presses.lock().pop() {
             return Some(kept);
         }
         // The level was checked when the producer was built; a batch may go uncompressed all the same.
         let made = Compressor::new(codec, self.core.config.compression_level());
-        made.inspect_err(|error| tracing::error!(%error, "cannot compress")).ok()
+        made.inspect_err(|error| tracing::error!(%error, "cannot compress")).ok().map(Press::new)
     }
 
     /// Starts to split the batches that a broker found too large.
     pub(super) fn split(&mut self) {
         for ToSplit { queue: slot, id: batch, header, sealed, error } in std::mem::take(&mut self.sender.to_split) {
             self.core.metrics.split(self.core.cluster.runtime().now());
-            let mut compressor = self.compressor();
-            let (events, compressors) = (self.core.events.clone(), self.compressors.clone());
+            let mut press = self.press();
+            let (events, presses) = (self.core.events.clone(), self.presses.clone());
             self.core.cluster.runtime().offload(move || {
                 let mut decompressor = Decompressor::new(MAX_BODY);
                 let pieces = split(&header, &sealed, &mut decompressor);
                 let outcome = match pieces {
                     Ok(pieces) if pieces.len() > 1 => Ok(pieces
                         .into_iter()
-                        .map(|(piece, body)| match &mut compressor {
-                            Some(compressor) => (piece, Sealed::compressed(body, compressor).0),
+                        .map(|(piece, body)| match &mut press {
+                            Some(press) => (piece, press.seal(body).0),
                             None => (piece, Sealed::plain(body)),
                         })
                         .collect()),
                     Ok(_) => Err(error),
                     Err(defect) => Err(Error::caused_by(error.kind(), format!("{error}; it cannot be split"), defect)),
                 };
-                compressors.lock().extend(compressor);
+                presses.lock().extend(press);
                 let _ = events.send(Event::Split { slot, batch, outcome });
             });
         }

@@ -5,6 +5,7 @@ use ottla_wire::messages::produce_response::BatchIndexAndErrorMessage;
 use ottla_wire::records::BodyEncoder;
 
 use super::*;
+use crate::produce::compress::Press;
 use crate::produce::split::split;
 
 /// A body of `count` records of 100 bytes, and its header.
@@ -18,7 +19,7 @@ fn records(count: i32, codec: Compression) -> (BatchHeader, Sealed) {
     }
     let sealed = match codec {
         Compression::None => Sealed::plain(body),
-        codec => Sealed::compressed(body, &mut Compressor::new(codec, None).unwrap()).0,
+        codec => Press::new(Compressor::new(codec, None).unwrap()).seal(body).0,
     };
     (BatchHeader { compression: codec, ..encoder.header() }, sealed)
 }
