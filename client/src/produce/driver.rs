@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_wire::messages::{ProduceRequest, ProduceResponse};
-use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::Core;
 use super::availability::Availability;
 use super::batch::Slot;
-use super::compress::{Press, Sealed};
+use super::compress::Sealed;
 use super::identify::identify;
 use super::overdue::{Lingered, Overdue};
 use super::queue::{BatchId, Identity};
 use super::request::Outgoing;
+use super::seal::Presses;
 use super::sender::{Policy, Sender, Settled};
 use super::split::Piece;
 use super::transaction::{self, Begun, Reply, Transactions};
@@ -101,7 +101,7 @@ pub(super) fn start(core: &Arc<Core>, events: mpsc::UnboundedReceiver<Event>) {
         flushes: Vec::new(),
         close: None,
         asks_identity: false,
-        presses: Arc::default(),
+        presses: Presses::new(config.compression, config.compression_level()),
         core: core.clone(),
     };
     core.cluster.runtime().spawn(driver.run());
@@ -119,8 +119,7 @@ pub(super) struct Driver {
     pub(super) transactions: Option<Transactions>,
     close: Option<(Option<Instant>, Vec<oneshot::Sender<usize>>)>,
     asks_identity: bool,
-    /// Presses not in use: each keeps its codec's tables.
-    pub(super) presses: Arc<Mutex<Vec<Press>>>,
+    pub(super) presses: Presses,
 }
 
 impl Driver {
