@@ -349,6 +349,25 @@ async fn a_commit_survives_coordinators_that_move() {
     }
 }
 
+/// edge 26: the cluster's metadata no longer names the coordinator that the producer knows.
+#[tokio::test(start_paused = true)]
+async fn a_commit_survives_a_coordinator_that_left_the_cluster() {
+    for version in PROTOCOLS {
+        let broker = orders(version).await;
+        let producer = producer(&broker);
+        let transaction = producer.begin().await.unwrap();
+        let coordinator = broker.transaction_coordinator("copy-1").unwrap();
+        let elsewhere = (0..3).find(|partition| broker.leader("orders", *partition) != Some(coordinator)).unwrap();
+        put(&transaction, elsewhere, "tea").await;
+        transaction.flush().await.unwrap();
+        broker.node(coordinator).stop().await;
+        // Asks for new metadata, and so forgets the broker.
+        producer.partitions_for("unheard-of").await.unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(committed(&broker, elsewhere), ["tea"], "version {version}");
+    }
+}
+
 /// A coordinator that stands still is not waited for until request.timeout.ms.
 #[tokio::test(start_paused = true)]
 async fn a_silent_coordinator_costs_a_second_once_there_is_another() {

@@ -83,6 +83,8 @@ impl Request {
     /// What an error code in the answer means (KIP-588, KIP-654, KIP-1050; edges 22, 23, 26, 28, 29).
     pub(in crate::produce) fn meaning(&self, code: Code) -> Meaning {
         match (self, code) {
+            // Of a coordinator that has left the cluster since it was found.
+            (_, Code::BrokerNotAvailable) => Meaning::RetryElsewhere,
             (_, Code::NotCoordinator | Code::CoordinatorNotAvailable) => Meaning::RetryElsewhere,
             (Self::Offsets(..), Code::RequestTimedOut) => Meaning::RetryElsewhere,
             (Self::AddPartitions(..), Code::ConcurrentTransactions) => Meaning::RetrySoon,

@@ -361,7 +361,8 @@ impl Transactions {
         };
         let meaning = match error.code() {
             Some(code) => request.meaning(code),
-            None if error.is_retriable() || error.kind() == Kind::Protocol => Meaning::Retry,
+            // A way to a broker that is closed was forgotten with the broker: there will be another.
+            None if error.is_retriable() || matches!(error.kind(), Kind::Protocol | Kind::Closed) => Meaning::Retry,
             None => Meaning::Fatal,
         };
         let context = format!("{} of transactional id {}", request.name(), self.id);

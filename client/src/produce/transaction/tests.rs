@@ -498,6 +498,24 @@ fn a_fenced_producer_can_do_no_more() {
     }
 }
 
+/// edge 26: brokers come and go; that ends no producer.
+#[test]
+fn a_coordinator_that_has_left_the_cluster_is_looked_for_elsewhere() {
+    let gone = [Error::broker(Code::BrokerNotAvailable, "broker 1 is not in the metadata"), Error::closed("client")];
+    for error in gone {
+        let mut fixture = Fixture::open(true);
+        fixture.write(0);
+        let committed = fixture.end(true);
+        assert_eq!(fixture.next(), Some(COMMIT));
+        fixture.change = fixture.transactions.on_answer(Err(error), fixture.now, &mut fixture.random);
+        assert_eq!(fixture.next(), None, "not at once");
+        fixture.pass(Duration::from_secs(1));
+        assert_eq!(fixture.next(), Some(COMMIT));
+        fixture.succeed(Answer::Identity(SECOND, true));
+        result(committed).unwrap();
+    }
+}
+
 /// The classes of KIP-588, KIP-654 and KIP-1050, request by request.
 #[test]
 fn each_code_means_what_java_takes_it_for() {
@@ -511,6 +529,7 @@ fn each_code_means_what_java_takes_it_for() {
     let offsets = Request::Offsets(FIRST, offsets);
     let table = [
         (&init, Code::CoordinatorNotAvailable, Meaning::RetryElsewhere),
+        (&COMMIT, Code::BrokerNotAvailable, Meaning::RetryElsewhere),
         (&init, Code::ConcurrentTransactions, Meaning::Retry),
         (&init, Code::InvalidTransactionTimeout, Meaning::Fatal),
         (&init, Code::ClusterAuthorizationFailed, Meaning::NotStarted),
