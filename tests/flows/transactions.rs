@@ -304,6 +304,31 @@ async fn a_record_that_was_not_taken_forbids_the_commit() {
     assert_eq!(retry(transaction.commit().await), Retry::Abort);
 }
 
+/// A record that came while the end is under way would be part of the next transaction, or of none.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_added_to_a_transaction_whose_end_is_under_way() {
+    for version in PROTOCOLS {
+        let broker = orders(version).await;
+        let producer = builder(&broker).max_block(Duration::from_secs(3)).build_transactional().unwrap();
+        let transaction = producer.begin().await.unwrap();
+        put(&transaction, 0, "tea").await;
+        transaction.flush().await.unwrap();
+        broker.on(ApiKey::EndTxn).hold();
+        let unfinished = transaction.commit().await.unwrap_err();
+        assert_eq!(unfinished.error().kind(), Kind::Timeout);
+        let transaction = unfinished.into_transaction();
+        let late = || Record::to("orders").partition(0).value("late");
+        assert_eq!(transaction.enqueue(late()).await.unwrap_err().kind(), Kind::State);
+        assert_eq!(transaction.send(late()).await.unwrap_err().kind(), Kind::State);
+        assert_eq!(transaction.try_enqueue(late()).unwrap_err().error.kind(), Kind::State);
+        broker.release();
+        transaction.commit().await.unwrap();
+        producer.begin().await.unwrap().commit().await.unwrap();
+        let log = broker.log("orders", 0);
+        assert_eq!((log.values(), log.last_stable_offset()), (vec!["tea".into()], log.end_offset()));
+    }
+}
+
 /// edge 25: a commit that times out goes on, and only another commit is allowed.
 #[tokio::test(start_paused = true)]
 async fn a_commit_that_times_out_may_only_be_repeated() {
