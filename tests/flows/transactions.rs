@@ -298,10 +298,18 @@ async fn a_record_that_failed_forbids_the_commit() {
 async fn a_record_that_was_not_taken_forbids_the_commit() {
     let broker = orders(2).await;
     let producer = builder(&broker).max_request_size(1_000_usize).build_transactional().unwrap();
-    let transaction = producer.begin().await.unwrap();
-    let large = transaction.enqueue(Record::to("orders").value(vec![0; 2_000])).await.unwrap_err();
-    assert_eq!(large.kind(), Kind::TooLarge);
-    assert_eq!(retry(transaction.commit().await), Retry::Abort);
+    for way in 0..3 {
+        let transaction = producer.begin().await.unwrap();
+        put(&transaction, 0, "tea").await;
+        let large = || Record::to("orders").partition(0).value(vec![0; 2_000]);
+        let error = match way {
+            0 => transaction.enqueue(large()).await.unwrap_err(),
+            1 => transaction.try_enqueue(large()).unwrap_err().error,
+            _ => transaction.enqueue(Record::to("orders").partition(-1).value("lost")).await.unwrap_err(),
+        };
+        assert_eq!(error.kind(), if way == 2 { Kind::State } else { Kind::TooLarge });
+        assert_eq!(retry(transaction.commit().await), Retry::Abort, "way {way}");
+    }
 }
 
 /// A record that came while the end is under way would be part of the next transaction, or of none.

@@ -163,14 +163,7 @@ impl Transaction {
     /// was not taken, or could not be written, forbids the commit: a transaction is all or nothing.
     pub async fn enqueue(&self, record: Record<'_>) -> Result<Delivery, Error> {
         self.check().inspect_err(|_| self.producer.core.refused())?;
-        let result = self.producer.enqueue(record).await;
-        if let Err(error) = &result
-            && !matches!(error.kind(), Kind::State | Kind::Closed)
-        {
-            let refused = Command::Refused(self.begun.number, error.clone());
-            let _ = self.producer.core.events.send(Event::Transaction(refused));
-        }
-        result
+        self.producer.enqueue(record).await.inspect_err(|error| self.refused(error))
     }
 
     /// Adds a record if that needs no waiting, as [`Producer::try_enqueue`].
@@ -181,7 +174,16 @@ impl Transaction {
         if let Err(error) = self.check() {
             return Err(Box::new(Refused { record, error }));
         }
-        self.producer.try_enqueue(record)
+        self.producer.try_enqueue(record).inspect_err(|refused| self.refused(&refused.error))
+    }
+
+    /// A record was not taken: unless it can be tried again, the transaction is not whole.
+    fn refused(&self, error: &Error) {
+        if !matches!(error.kind(), Kind::Closed | Kind::WouldBlock) {
+            let refused = Command::Refused(self.begun.number, error.clone());
+            // Whoever closed the producer has aborted the transaction.
+            let _ = self.producer.core.events.send(Event::Transaction(refused));
+        }
     }
 
     /// Whether records may still be added. What came behind the end would be part of the next transaction, or of none.
