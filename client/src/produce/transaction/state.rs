@@ -220,8 +220,12 @@ impl Transactions {
     pub(in crate::produce) fn end(&mut self, number: u64, commit: bool, reply: Reply<()>) -> Change {
         let result = match &self.phase {
             _ if number != self.number => Err(self.is_over(number)),
-            Phase::Failed(error) if commit => Err(error.clone()),
+            Phase::Failed(error) if commit => {
+                self.unreported = None;
+                Err(error.clone())
+            }
             Phase::Open | Phase::Failed(_) => {
+                self.unreported = None;
                 self.ending.push(reply);
                 return self.start_to_end(commit);
             }
@@ -497,10 +501,13 @@ impl Transactions {
         Change::default()
     }
 
-    /// Tells whoever waits for the end why it did not come, or keeps it for the next to begin.
+    /// Tells whoever waits for the end why it did not come; else who waits to begin, or keeps it for the next who does.
     fn tell_the_end(&mut self, error: &Error) {
         let waiting = self.ending.drain(..).map(|reply| reply.send(Err(error.clone())).is_ok());
-        let told = waiting.fold(false, |told, this| told | this);
+        let mut told = waiting.fold(false, |told, this| told | this);
+        while !told && !self.beginning.is_empty() {
+            told = self.beginning.remove(0).send(Err(error.clone())).is_ok();
+        }
         if !told {
             self.unreported = Some(error.clone());
         }

@@ -565,3 +565,32 @@ fn a_transaction_on_its_way_to_nobody_is_abandoned() {
     let event = received.try_recv().unwrap();
     assert!(matches!(event, crate::produce::driver::Event::Transaction(crate::produce::driver::Command::Abandon(4))));
 }
+
+#[test]
+fn a_failure_of_a_commit_is_told_once() {
+    let mut fixture = Fixture::open(true);
+    fixture.write(0);
+    drop(fixture.end(true));
+    fixture.fail_a_batch();
+    assert_eq!(result(fixture.end(true)).unwrap_err().retry(), Retry::Abort);
+    let aborted = fixture.end(false);
+    assert_eq!(fixture.next(), Some(ABORT));
+    fixture.succeed(Answer::Identity(SECOND, true));
+    result(aborted).unwrap();
+    fixture.begin();
+}
+
+#[test]
+fn whoever_waits_to_begin_is_told_of_the_commit_that_nobody_waits_for() {
+    let mut fixture = Fixture::open(true);
+    fixture.write(0);
+    drop(fixture.end(true));
+    fixture.transactions.abandon(1);
+    let (reply, mut told) = oneshot::channel();
+    fixture.transactions.begin(reply);
+    fixture.fail_a_batch();
+    assert_eq!(told.try_recv().unwrap().unwrap_err().retry(), Retry::Abort);
+    assert_eq!(fixture.next(), Some(ABORT));
+    fixture.succeed(Answer::Identity(SECOND, true));
+    fixture.begin();
+}
