@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!                 init                    begin          end              EndTxn
-//! Uninitialized ───────► Initializing ─► Ready ─► Open ─────► Ending ───────────► Ready
+//! Uninitialized ───────► Initializing ─► Ready ─► Open ─────► Ending ───────────► Ready, perhaps after Raising
 //!                                                  │ failure     │ failure
 //!                                                  └──► Failed ◄─┘ ── abort ─► Ending
 //! from anywhere, when another producer took over: Fatal
@@ -83,9 +83,9 @@ enum Phase {
     Failed(Error),
     Ending {
         commit: bool,
-        /// The coordinator has ended it; what is left is to raise the epoch.
-        is_told: bool,
     },
+    /// It has ended; before the next begins the epoch is raised.
+    Raising,
     Fatal(Error),
 }
 
@@ -229,12 +229,12 @@ impl Transactions {
                 self.ending.push(reply);
                 return self.start_to_end(commit);
             }
-            Phase::Ending { commit: before, .. } if *before == commit => {
+            Phase::Ending { commit: before } if *before == commit => {
                 self.ending.push(reply);
                 return Change::default();
             }
             // It may be done already (edge 25).
-            Phase::Ending { commit: before, .. } => {
+            Phase::Ending { commit: before } => {
                 let [wanted, before] = [commit, *before].map(|commit| if commit { "commit" } else { "abort" });
                 let context = format!(
                     "{wanted} of a transaction of {}: its {before} is under way and may have happened; call {before} again",
@@ -265,7 +265,7 @@ impl Transactions {
     }
 
     fn start_to_end(&mut self, commit: bool) -> Change {
-        self.phase = Phase::Ending { commit, is_told: false };
+        self.phase = Phase::Ending { commit };
         if commit {
             return Change { ends: Some(End::Commit), ..Change::default() };
         }
@@ -276,7 +276,7 @@ impl Transactions {
 
     /// A batch could not be sent: the transaction cannot be committed any more (edge 24).
     pub(in crate::produce) fn on_send_failed(&mut self, error: &Error) -> Change {
-        let is_open = matches!(self.phase, Phase::Open | Phase::Failed(_) | Phase::Ending { is_told: false, .. });
+        let is_open = matches!(self.phase, Phase::Open | Phase::Failed(_) | Phase::Ending { .. });
         // What was never sent fails because the transaction is aborted.
         if !is_open || error.kind() == Kind::Aborted {
             return Change::default();
@@ -328,14 +328,16 @@ impl Transactions {
                     Request::AddOffsets(identity, group.clone())
                 }
             }
-            (Phase::Ending { commit, is_told: false }, Some(identity)) if is_idle => {
-                if !self.is_started {
-                    // The coordinator knows nothing of it (edge 27).
-                    return (None, self.ended());
+            // The coordinator knows nothing of it (edge 27).
+            (Phase::Ending { .. }, Some(identity)) if is_idle && !self.is_started => {
+                let change = self.ended(false);
+                if !matches!(self.phase, Phase::Raising) {
+                    return (None, change);
                 }
-                Request::End { identity, commit: *commit }
+                Request::Init(Some(identity))
             }
-            (Phase::Ending { is_told: true, .. }, Some(identity)) => Request::Init(Some(identity)),
+            (Phase::Ending { commit }, Some(identity)) if is_idle => Request::End { identity, commit: *commit },
+            (Phase::Raising, Some(identity)) => Request::Init(Some(identity)),
             _ => return (None, Change::default()),
         };
         self.under_way = Some(request.clone());
@@ -377,7 +379,7 @@ impl Transactions {
                 self.retry_at = Some(now + if soon { wait.min(SOON) } else { wait });
                 tracing::debug!(%error, context, "to be tried again");
                 if let Request::AddPartitions(_, places) = request
-                    && matches!(self.phase, Phase::Open | Phase::Ending { commit: true, .. })
+                    && matches!(self.phase, Phase::Open | Phase::Ending { commit: true })
                 {
                     self.to_add.extend(places);
                 }
@@ -421,10 +423,7 @@ impl Transactions {
                 self.starting.drain(..).for_each(|reply| answer(reply, Ok(())));
                 change.began = self.next_begin().began;
             }
-            Request::Init(Some(_)) => {
-                self.needs_bump = false;
-                change.began = self.ended().began;
-            }
+            Request::Init(Some(_)) => change.began = self.ready().began,
             Request::AddPartitions(_, places) => {
                 self.is_started = true;
                 change.admitted = places.into_iter().map(|place| place.slot).collect();
@@ -439,25 +438,27 @@ impl Transactions {
                     answer(reply, Ok(()));
                 }
             }
-            Request::End { .. } => {
-                // The newer protocol begins under an epoch of its own (edge 27).
-                self.needs_bump |= !self.is_v2 && self.wants_v2;
-                let bump = self.needs_bump && self.can_bump && change.identity.is_none();
-                if bump && let Phase::Ending { is_told, .. } = &mut self.phase {
-                    *is_told = true;
-                } else {
-                    change.began = self.ended().began;
-                }
-            }
+            Request::End { .. } => change.began = self.ended(change.identity.is_some()).began,
         }
         change
     }
 
-    /// The transaction is over: the next may begin.
-    fn ended(&mut self) -> Change {
-        let Phase::Ending { commit, .. } = self.phase else { return Change::default() };
+    /// The transaction is over, whatever comes: whoever waits for its end is told. The next may begin, if the end brought
+    /// a new epoch or none is needed.
+    fn ended(&mut self, has_new_epoch: bool) -> Change {
+        let Phase::Ending { commit } = self.phase else { return Change::default() };
         self.last = Some((self.number, commit, Ok(())));
         self.ending.drain(..).for_each(|reply| answer(reply, Ok(())));
+        // The newer protocol begins under an epoch of its own (edge 27).
+        self.needs_bump |= !self.is_v2 && self.wants_v2;
+        if self.needs_bump && self.can_bump && !has_new_epoch {
+            self.phase = Phase::Raising;
+            return Change::default();
+        }
+        self.ready()
+    }
+
+    fn ready(&mut self) -> Change {
         self.reset();
         self.is_v2 = self.wants_v2;
         self.phase = Phase::Ready;
@@ -480,7 +481,7 @@ impl Transactions {
         let error = error.clone().and_then(context, Retry::Abort);
         self.fail_offsets(&error);
         match self.phase {
-            Phase::Ending { commit: true, is_told: false } => {
+            Phase::Ending { commit: true } => {
                 self.last = Some((self.number, true, Err(error.clone())));
                 self.tell_the_end(&error);
                 self.phase = Phase::Failed(error);

@@ -594,3 +594,38 @@ fn whoever_waits_to_begin_is_told_of_the_commit_that_nobody_waits_for() {
     fixture.succeed(Answer::Identity(SECOND, true));
     fixture.begin();
 }
+
+/// A commit that happened is not taken back by what comes after it.
+#[test]
+fn a_commit_is_told_before_the_epoch_is_raised_for_the_next() {
+    for code in [Code::TransactionAbortable, Code::TransactionalIdAuthorizationFailed, Code::ProducerFenced] {
+        let mut fixture = Fixture::open(false);
+        fixture.transactions.learn(2);
+        fixture.write(0);
+        fixture.add_partitions();
+        fixture.succeed(Answer::Done);
+        let committed = fixture.end(true);
+        assert_eq!(fixture.next(), Some(COMMIT));
+        fixture.succeed(Answer::Done);
+        result(committed).unwrap();
+        result(fixture.end(true)).unwrap();
+        let (reply, mut begun) = oneshot::channel();
+        fixture.transactions.begin(reply);
+        assert_eq!(fixture.next(), Some(Request::Init(Some(FIRST))));
+        fixture.refuse(code);
+        assert!(begun.try_recv().unwrap().is_err(), "{code:?}");
+        assert_eq!(fixture.next(), None, "{code:?}: it is not asked for again and again");
+    }
+}
+
+/// edge 27: also if nothing was sent in the last transaction of the older protocol.
+#[test]
+fn an_upgraded_cluster_is_followed_under_a_new_epoch_after_an_empty_transaction() {
+    let mut fixture = Fixture::open(false);
+    fixture.transactions.learn(2);
+    let committed = fixture.end(true);
+    assert_eq!(fixture.next(), Some(Request::Init(Some(FIRST))));
+    fixture.succeed(Answer::Identity(SECOND, true));
+    result(committed).unwrap();
+    assert!(fixture.transactions.is_v2);
+}
