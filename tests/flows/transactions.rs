@@ -158,15 +158,17 @@ async fn a_dropped_transaction_is_aborted_and_the_next_begins() {
 /// What was never sent is not sent for an abort.
 #[tokio::test(start_paused = true)]
 async fn an_abort_gives_up_what_lingers() {
-    let broker = orders(2).await;
-    let producer = builder(&broker).linger(Duration::from_secs(20)).build_transactional().unwrap();
-    let transaction = producer.begin().await.unwrap();
-    let delivery = transaction.enqueue(Record::to("orders").partition(0).value("lost")).await.unwrap();
-    let start = Instant::now();
-    transaction.abort().await.unwrap();
-    assert!(start.elapsed() < Duration::from_secs(1));
-    assert_eq!(delivery.await.unwrap_err().kind(), Kind::Aborted);
-    assert_eq!(broker.count(ApiKey::Produce), 0);
+    for version in PROTOCOLS {
+        let broker = orders(version).await;
+        let producer = builder(&broker).linger(Duration::from_secs(20)).build_transactional().unwrap();
+        let transaction = producer.begin().await.unwrap();
+        let delivery = transaction.enqueue(Record::to("orders").partition(0).value("lost")).await.unwrap();
+        let start = Instant::now();
+        transaction.abort().await.unwrap();
+        assert!(start.elapsed() < Duration::from_secs(1));
+        assert_eq!(delivery.await.unwrap_err().kind(), Kind::Aborted);
+        assert_eq!(broker.count(ApiKey::Produce) + broker.count(ApiKey::AddPartitionsToTxn), 0);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -192,8 +192,11 @@ impl Transactions {
         self.number
     }
 
-    /// A batch of this slot is on its way.
+    /// A batch of this slot is on its way, unless it was closed to be given up.
     pub(in crate::produce) fn on_batch(&mut self, slot: &Slot) {
+        if !matches!(self.phase, Phase::Open | Phase::Ending { commit: true }) {
+            return;
+        }
         if self.is_v2 {
             self.is_started = true;
         } else if !self.added.contains(&slot.index) {

@@ -566,6 +566,16 @@ fn a_transaction_on_its_way_to_nobody_is_abandoned() {
     assert!(matches!(event, crate::produce::driver::Event::Transaction(crate::produce::driver::Command::Abandon(4))));
 }
 
+/// Batches are closed for an abort, to be given up: they are no reason to add their partitions.
+#[test]
+fn what_is_closed_for_an_abort_is_not_added() {
+    let mut fixture = Fixture::open(false);
+    let aborted = fixture.end(false);
+    fixture.write(0);
+    assert_eq!(fixture.next(), None);
+    result(aborted).unwrap();
+}
+
 #[test]
 fn a_failure_of_a_commit_is_told_once() {
     let mut fixture = Fixture::open(true);
