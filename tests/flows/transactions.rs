@@ -339,6 +339,25 @@ async fn nothing_is_added_to_a_transaction_whose_end_is_under_way() {
     }
 }
 
+/// The coordinator has the partition in its books though the answer was lost: left open there, the transaction would time
+/// out and fence the producer.
+#[tokio::test(start_paused = true)]
+async fn an_abort_ends_also_what_the_coordinator_was_told_without_an_answer() {
+    let broker = orders(1).await;
+    let producer = producer(&broker);
+    producer.init().await.unwrap();
+    let transaction = producer.begin().await.unwrap();
+    broker.drop_after(ApiKey::AddPartitionsToTxn);
+    put(&transaction, 0, "lost").await;
+    broker.until_seen(ApiKey::AddPartitionsToTxn, 1).await;
+    transaction.abort().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let next = producer.begin().await.unwrap();
+    put(&next, 0, "kept").await;
+    next.commit().await.unwrap();
+    assert_eq!(committed(&broker, 0), ["kept"]);
+}
+
 /// edge 25: a commit that times out goes on, and only another commit is allowed.
 #[tokio::test(start_paused = true)]
 async fn a_commit_that_times_out_may_only_be_repeated() {

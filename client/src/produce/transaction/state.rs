@@ -58,6 +58,8 @@ pub(in crate::produce) struct Transactions {
     groups: BTreeSet<Str>,
     offsets: VecDeque<ToCommit>,
     under_way: Option<Request>,
+    /// Adds something, and was not answered: it may have been done.
+    in_doubt: Option<Request>,
     retry_at: Option<Instant>,
     backoff: Backoff,
     starting: Vec<Reply<()>>,
@@ -127,6 +129,7 @@ impl Transactions {
             groups: BTreeSet::new(),
             offsets: VecDeque::new(),
             under_way: None,
+            in_doubt: None,
             retry_at: None,
             backoff,
             starting: Vec::new(),
@@ -316,6 +319,14 @@ impl Transactions {
             return (None, Change::default());
         }
         self.retry_at = None;
+        // What stands in the coordinator's books must be ended, and only what stands there can be.
+        if matches!(self.phase, Phase::Ending { commit: false })
+            && !self.is_started
+            && let Some(request) = self.in_doubt.take()
+        {
+            self.under_way = Some(request.clone());
+            return (Some(request), Change::default());
+        }
         let request = match (&self.phase, self.identity) {
             (Phase::Initializing, _) => Request::Init(None),
             (Phase::Open | Phase::Ending { .. }, Some(identity)) if !self.to_add.is_empty() => {
@@ -381,10 +392,13 @@ impl Transactions {
                 let soon = meaning == Meaning::RetrySoon && self.added.is_empty();
                 self.retry_at = Some(now + if soon { wait.min(SOON) } else { wait });
                 tracing::debug!(%error, context, "to be tried again");
-                if let Request::AddPartitions(_, places) = request
+                if let Request::AddPartitions(_, places) = &request
                     && matches!(self.phase, Phase::Open | Phase::Ending { commit: true })
                 {
-                    self.to_add.extend(places);
+                    self.to_add.extend(places.iter().cloned());
+                }
+                if matches!(request, Request::AddPartitions(..) | Request::AddOffsets(..)) {
+                    self.in_doubt = Some(request);
                 }
                 Change::default()
             }
@@ -470,6 +484,7 @@ impl Transactions {
 
     fn reset(&mut self) {
         self.is_started = false;
+        self.in_doubt = None;
         self.needs_bump = false;
         self.added.clear();
         self.to_add.clear();

@@ -566,6 +566,35 @@ fn a_transaction_on_its_way_to_nobody_is_abandoned() {
     assert!(matches!(event, crate::produce::driver::Event::Transaction(crate::produce::driver::Command::Abandon(4))));
 }
 
+/// What the answer did not say may be in the coordinator's books: only what stands there can be ended.
+#[test]
+fn what_may_have_been_added_is_added_again_before_it_is_aborted() {
+    let lost = || Err(Error::new(Kind::Connection, "broker 1: lost"));
+    let mut fixture = Fixture::open(false);
+    fixture.write(0);
+    assert_eq!(fixture.add_partitions(), [0]);
+    fixture.change = fixture.transactions.on_answer(lost(), fixture.now, &mut fixture.random);
+    let aborted = fixture.end(false);
+    fixture.pass(Duration::from_secs(1));
+    assert_eq!(fixture.add_partitions(), [0]);
+    fixture.succeed(Answer::Done);
+    assert_eq!(fixture.next(), Some(ABORT));
+    fixture.succeed(Answer::Done);
+    result(aborted).unwrap();
+
+    let mut fixture = Fixture::open(false);
+    let _offsets = fixture.offsets();
+    assert_eq!(fixture.next(), Some(Request::AddOffsets(FIRST, "g".into())));
+    let aborted = fixture.end(false);
+    fixture.change = fixture.transactions.on_answer(lost(), fixture.now, &mut fixture.random);
+    fixture.pass(Duration::from_secs(1));
+    assert_eq!(fixture.next(), Some(Request::AddOffsets(FIRST, "g".into())));
+    fixture.succeed(Answer::Done);
+    assert_eq!(fixture.next(), Some(ABORT));
+    fixture.succeed(Answer::Done);
+    result(aborted).unwrap();
+}
+
 /// Batches are closed for an abort, to be given up: they are no reason to add their partitions.
 #[test]
 fn what_is_closed_for_an_abort_is_not_added() {
