@@ -314,6 +314,40 @@ async fn a_record_that_was_not_taken_forbids_the_commit() {
     }
 }
 
+/// Nobody waits until delivery.timeout.ms for what can never be sent.
+#[tokio::test(start_paused = true)]
+async fn what_was_not_sent_when_the_transaction_failed_fails_at_once() {
+    for version in PROTOCOLS {
+        let broker = orders(version).await;
+        let producer = builder(&broker).linger(Duration::from_secs(20)).build_transactional().unwrap();
+        let transaction = producer.begin().await.unwrap();
+        let start = Instant::now();
+        let lingering = transaction.enqueue(Record::to("orders").partition(0).value("lingers")).await.unwrap();
+        if version == 1 {
+            broker.on(ApiKey::AddPartitionsToTxn).error(Code::TopicAuthorizationFailed.to_wire());
+        } else {
+            broker.on(ApiKey::TxnOffsetCommit).error(Code::TransactionAbortable.to_wire());
+        }
+        let (flushed, sent) = if version == 1 {
+            let unadded = transaction.enqueue(Record::to("stock").value("unadded")).await.unwrap();
+            (transaction.flush().await, unadded.await)
+        } else {
+            let offsets = [(TopicPartition::new("stock", 0), 1.into())];
+            let refused = transaction.send_offsets(offsets, &group_metadata(&broker)).await;
+            (refused, lingering.await)
+        };
+        assert!(flushed.is_err() || version == 1);
+        let error = sent.unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (Kind::Aborted, Retry::Abort), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(2), "version {version}: {:?}", start.elapsed());
+        transaction.abort().await.unwrap();
+        let next = producer.begin().await.unwrap();
+        put(&next, 0, "kept").await;
+        next.commit().await.unwrap();
+        assert_eq!(committed(&broker, 0), ["kept"]);
+    }
+}
+
 /// A record that came while the end is under way would be part of the next transaction, or of none.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_added_to_a_transaction_whose_end_is_under_way() {

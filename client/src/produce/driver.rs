@@ -100,6 +100,7 @@ pub(super) fn start(core: &Arc<Core>, events: mpsc::UnboundedReceiver<Event>) {
         events,
         overdue: Overdue::default(),
         flushes: Vec::new(),
+        closed_in_vain: false,
         close: None,
         asks_identity: false,
         compressors: Arc::default(),
@@ -118,6 +119,8 @@ pub(super) struct Driver {
     /// Flushes, each with the first batch it does not wait for.
     flushes: Vec<(u64, oneshot::Sender<()>)>,
     pub(super) transactions: Option<Transactions>,
+    /// Batches may be waiting to be sent of a transaction that can only be aborted.
+    pub(super) closed_in_vain: bool,
     close: Option<(Option<Instant>, Vec<oneshot::Sender<usize>>)>,
     asks_identity: bool,
     /// Compressors not in use: each keeps its tables.
@@ -133,6 +136,7 @@ impl Driver {
             let closing = self.core.closing.load(Ordering::SeqCst);
             self.sender.on_time(now);
             self.gather(now, closing);
+            self.give_up_unsent();
             self.send(now);
             if let Some(brokers) = self.availability.look(&self.sender, self.overdue.leaders(), now) {
                 self.avoid(brokers);
@@ -318,6 +322,8 @@ impl Driver {
     pub(super) fn close_open(&mut self) {
         let (opened, filled) = {
             let mut news = self.core.inbox.news.lock();
+            // The next that opens has a timer to set.
+            self.core.inbox.timer_is_set.store(false, Ordering::Release);
             (std::mem::take(&mut news.opened), std::mem::take(&mut news.filled))
         };
         for slot in filled {
@@ -340,6 +346,7 @@ impl Driver {
             }
             if let Some(transactions) = &mut self.transactions {
                 transactions.on_batch(slot);
+                self.closed_in_vain |= transactions.failure().is_some();
             }
             self.sender.add(slot, &closed, &metadata);
             self.availability.closed(slot.index);

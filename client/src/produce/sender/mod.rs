@@ -298,7 +298,9 @@ impl Sender {
         };
         let all: Vec<_> = self.queues.iter().map(|(index, queue)| (*index, unsent(queue))).collect();
         for (index, batch) in all.into_iter().flat_map(|(index, ids)| ids.into_iter().map(move |id| (index, id))) {
-            self.fail(index, batch, |_, _| error.clone());
+            self.fail(index, batch, |slot, _| {
+                error.clone().within(format_args!("produce to {}[{}]", slot.topic, slot.partition))
+            });
         }
     }
 
