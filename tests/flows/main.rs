@@ -17,6 +17,7 @@ mod produce;
 mod retries;
 mod sequences;
 mod spans;
+mod transaction_chaos;
 mod transactions;
 mod transactions_consume;
 

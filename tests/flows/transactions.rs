@@ -639,7 +639,7 @@ async fn joined(broker: &Broker) -> Consumer {
 }
 
 /// As a consumer that chooses its partitions itself.
-fn group_metadata(broker: &Broker) -> ottla::GroupMetadata {
+pub(crate) fn group_metadata(broker: &Broker) -> ottla::GroupMetadata {
     let consumer = Consumer::builder(broker.address())
         .connector(pipes(broker))
         .runtime(tokio::runtime::Handle::current())
