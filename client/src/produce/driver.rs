@@ -317,8 +317,8 @@ impl Driver {
         after(lingered, config.delivery_timeout.saturating_sub(config.linger))
     }
 
-    /// Closes every open batch, whether it has lingered or not. Each was put in the inbox before the call that opened it
-    /// returned.
+    /// Closes every open batch, whether it has lingered or not. Each was put in the inbox under the lock of its partition,
+    /// so that none holds a record and is not there.
     pub(super) fn close_open(&mut self) {
         let (opened, filled) = {
             let mut news = self.core.inbox.news.lock();
