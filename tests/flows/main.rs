@@ -14,6 +14,7 @@ mod lifetimes;
 mod metrics;
 mod partitioning;
 mod produce;
+mod produce_chaos;
 mod retries;
 mod sequences;
 mod spans;
