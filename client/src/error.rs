@@ -26,7 +26,7 @@ struct Inner {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// The record's transaction was aborted before the record was sent.
+    /// The record's transaction failed, or was aborted, before the record was sent.
     Aborted,
     /// A broker answered with this error code.
     Broker(Code),
@@ -125,7 +125,7 @@ impl Error {
             Kind::Broker(Code::ProducerFenced | Code::InvalidProducerIdMapping | Code::FencedInstanceId) => {
                 Retry::Restart
             }
-            Kind::Broker(Code::TransactionAbortable) => Retry::Abort,
+            Kind::Broker(Code::TransactionAbortable) | Kind::Aborted => Retry::Abort,
             Kind::Broker(code) if code.refreshes_metadata() => Retry::Refresh,
             // To the Java client these are final; here they say that what is known of the cluster is outdated.
             Kind::Broker(Code::BrokerNotAvailable | Code::RebootstrapRequired) => Retry::Refresh,

@@ -13,10 +13,10 @@ const PARTITIONS: i32 = 5;
 const NODES: i32 = 3;
 
 /// A small generator: what a seed says must not change with a library.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: i32) -> i32 {
+    pub(crate) fn roll(&mut self, sides: i32) -> i32 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) % sides as u64) as i32
     }

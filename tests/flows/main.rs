@@ -14,9 +14,11 @@ mod lifetimes;
 mod metrics;
 mod partitioning;
 mod produce;
+mod produce_chaos;
 mod retries;
 mod sequences;
 mod spans;
+mod transaction_chaos;
 mod transactions;
 mod transactions_consume;
 

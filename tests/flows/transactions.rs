@@ -158,15 +158,17 @@ async fn a_dropped_transaction_is_aborted_and_the_next_begins() {
 /// What was never sent is not sent for an abort.
 #[tokio::test(start_paused = true)]
 async fn an_abort_gives_up_what_lingers() {
-    let broker = orders(2).await;
-    let producer = builder(&broker).linger(Duration::from_secs(20)).build_transactional().unwrap();
-    let transaction = producer.begin().await.unwrap();
-    let delivery = transaction.enqueue(Record::to("orders").partition(0).value("lost")).await.unwrap();
-    let start = Instant::now();
-    transaction.abort().await.unwrap();
-    assert!(start.elapsed() < Duration::from_secs(1));
-    assert_eq!(delivery.await.unwrap_err().kind(), Kind::Aborted);
-    assert_eq!(broker.count(ApiKey::Produce), 0);
+    for version in PROTOCOLS {
+        let broker = orders(version).await;
+        let producer = builder(&broker).linger(Duration::from_secs(20)).build_transactional().unwrap();
+        let transaction = producer.begin().await.unwrap();
+        let delivery = transaction.enqueue(Record::to("orders").partition(0).value("lost")).await.unwrap();
+        let start = Instant::now();
+        transaction.abort().await.unwrap();
+        assert!(start.elapsed() < Duration::from_secs(1));
+        assert_eq!(delivery.await.unwrap_err().kind(), Kind::Aborted);
+        assert_eq!(broker.count(ApiKey::Produce) + broker.count(ApiKey::AddPartitionsToTxn), 0);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -298,10 +300,96 @@ async fn a_record_that_failed_forbids_the_commit() {
 async fn a_record_that_was_not_taken_forbids_the_commit() {
     let broker = orders(2).await;
     let producer = builder(&broker).max_request_size(1_000_usize).build_transactional().unwrap();
+    for way in 0..3 {
+        let transaction = producer.begin().await.unwrap();
+        put(&transaction, 0, "tea").await;
+        let large = || Record::to("orders").partition(0).value(vec![0; 2_000]);
+        let error = match way {
+            0 => transaction.enqueue(large()).await.unwrap_err(),
+            1 => transaction.try_enqueue(large()).unwrap_err().error,
+            _ => transaction.enqueue(Record::to("orders").partition(-1).value("lost")).await.unwrap_err(),
+        };
+        assert_eq!(error.kind(), if way == 2 { Kind::State } else { Kind::TooLarge });
+        assert_eq!(retry(transaction.commit().await), Retry::Abort, "way {way}");
+    }
+}
+
+/// Nobody waits until delivery.timeout.ms for what can never be sent.
+#[tokio::test(start_paused = true)]
+async fn what_was_not_sent_when_the_transaction_failed_fails_at_once() {
+    for version in PROTOCOLS {
+        let broker = orders(version).await;
+        let producer = builder(&broker).linger(Duration::from_secs(20)).build_transactional().unwrap();
+        let transaction = producer.begin().await.unwrap();
+        let start = Instant::now();
+        let lingering = transaction.enqueue(Record::to("orders").partition(0).value("lingers")).await.unwrap();
+        if version == 1 {
+            broker.on(ApiKey::AddPartitionsToTxn).error(Code::TopicAuthorizationFailed.to_wire());
+        } else {
+            broker.on(ApiKey::TxnOffsetCommit).error(Code::TransactionAbortable.to_wire());
+        }
+        let (flushed, sent) = if version == 1 {
+            let unadded = transaction.enqueue(Record::to("stock").value("unadded")).await.unwrap();
+            (transaction.flush().await, unadded.await)
+        } else {
+            let offsets = [(TopicPartition::new("stock", 0), 1.into())];
+            let refused = transaction.send_offsets(offsets, &group_metadata(&broker)).await;
+            (refused, lingering.await)
+        };
+        assert!(flushed.is_err() || version == 1);
+        let error = sent.unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (Kind::Aborted, Retry::Abort), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(2), "version {version}: {:?}", start.elapsed());
+        transaction.abort().await.unwrap();
+        let next = producer.begin().await.unwrap();
+        put(&next, 0, "kept").await;
+        next.commit().await.unwrap();
+        assert_eq!(committed(&broker, 0), ["kept"]);
+    }
+}
+
+/// A record that came while the end is under way would be part of the next transaction, or of none.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_added_to_a_transaction_whose_end_is_under_way() {
+    for version in PROTOCOLS {
+        let broker = orders(version).await;
+        let producer = builder(&broker).max_block(Duration::from_secs(3)).build_transactional().unwrap();
+        let transaction = producer.begin().await.unwrap();
+        put(&transaction, 0, "tea").await;
+        transaction.flush().await.unwrap();
+        broker.on(ApiKey::EndTxn).hold();
+        let unfinished = transaction.commit().await.unwrap_err();
+        assert_eq!(unfinished.error().kind(), Kind::Timeout);
+        let transaction = unfinished.into_transaction();
+        let late = || Record::to("orders").partition(0).value("late");
+        assert_eq!(transaction.enqueue(late()).await.unwrap_err().kind(), Kind::State);
+        assert_eq!(transaction.send(late()).await.unwrap_err().kind(), Kind::State);
+        assert_eq!(transaction.try_enqueue(late()).unwrap_err().error.kind(), Kind::State);
+        broker.release();
+        transaction.commit().await.unwrap();
+        producer.begin().await.unwrap().commit().await.unwrap();
+        let log = broker.log("orders", 0);
+        assert_eq!((log.values(), log.last_stable_offset()), (vec!["tea".into()], log.end_offset()));
+    }
+}
+
+/// The coordinator has the partition in its books though the answer was lost: left open there, the transaction would time
+/// out and fence the producer.
+#[tokio::test(start_paused = true)]
+async fn an_abort_ends_also_what_the_coordinator_was_told_without_an_answer() {
+    let broker = orders(1).await;
+    let producer = producer(&broker);
+    producer.init().await.unwrap();
     let transaction = producer.begin().await.unwrap();
-    let large = transaction.enqueue(Record::to("orders").value(vec![0; 2_000])).await.unwrap_err();
-    assert_eq!(large.kind(), Kind::TooLarge);
-    assert_eq!(retry(transaction.commit().await), Retry::Abort);
+    broker.drop_after(ApiKey::AddPartitionsToTxn);
+    put(&transaction, 0, "lost").await;
+    broker.until_seen(ApiKey::AddPartitionsToTxn, 1).await;
+    transaction.abort().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let next = producer.begin().await.unwrap();
+    put(&next, 0, "kept").await;
+    next.commit().await.unwrap();
+    assert_eq!(committed(&broker, 0), ["kept"]);
 }
 
 /// edge 25: a commit that times out goes on, and only another commit is allowed.
@@ -346,6 +434,25 @@ async fn a_commit_survives_coordinators_that_move() {
             transaction.commit().await.unwrap();
         }
         assert_eq!(committed(&broker, 0), ["0", "1", "2", "3"], "version {version}");
+    }
+}
+
+/// edge 26: the cluster's metadata no longer names the coordinator that the producer knows.
+#[tokio::test(start_paused = true)]
+async fn a_commit_survives_a_coordinator_that_left_the_cluster() {
+    for version in PROTOCOLS {
+        let broker = orders(version).await;
+        let producer = producer(&broker);
+        let transaction = producer.begin().await.unwrap();
+        let coordinator = broker.transaction_coordinator("copy-1").unwrap();
+        let elsewhere = (0..3).find(|partition| broker.leader("orders", *partition) != Some(coordinator)).unwrap();
+        put(&transaction, elsewhere, "tea").await;
+        transaction.flush().await.unwrap();
+        broker.node(coordinator).stop().await;
+        // Asks for new metadata, and so forgets the broker.
+        producer.partitions_for("unheard-of").await.unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(committed(&broker, elsewhere), ["tea"], "version {version}");
     }
 }
 
@@ -532,7 +639,7 @@ async fn joined(broker: &Broker) -> Consumer {
 }
 
 /// As a consumer that chooses its partitions itself.
-fn group_metadata(broker: &Broker) -> ottla::GroupMetadata {
+pub(crate) fn group_metadata(broker: &Broker) -> ottla::GroupMetadata {
     let consumer = Consumer::builder(broker.address())
         .connector(pipes(broker))
         .runtime(tokio::runtime::Handle::current())

@@ -28,7 +28,7 @@ impl Transaction {
     /// Begins to end the transaction.
     ///
     /// # Errors
-    /// `INVALID_PRODUCER_ID_MAPPING`, `PRODUCER_FENCED`, `CONCURRENT_TRANSACTIONS` if it is being ended so already,
+    /// `INVALID_PRODUCER_ID_MAPPING`, `PRODUCER_FENCED`, `CONCURRENT_TRANSACTIONS` while it is being ended, however,
     /// `INVALID_TXN_STATE` if it ended otherwise or there is none.
     pub(crate) fn end(
         &mut self,
@@ -64,14 +64,14 @@ impl Transaction {
         if self.epoch != end.epoch {
             return Err(ResponseError::ProducerFenced);
         }
+        if self.state.is_preparing() {
+            return Err(ResponseError::ConcurrentTransactions);
+        }
         match (self.state, end.is_commit) {
             (State::Ongoing, true) => self.prepare(State::PrepareCommit, Protocol::V1, None),
             (State::Ongoing, false) => self.prepare(State::PrepareAbort, Protocol::V1, None),
             (State::CompleteCommit, true) | (State::CompleteAbort, false) => {
                 return Ok(Ending::Again(self.producer_id, self.epoch));
-            }
-            (State::PrepareCommit, true) | (State::PrepareAbort, false) => {
-                return Err(ResponseError::ConcurrentTransactions);
             }
             _ => return Err(ResponseError::InvalidTxnState),
         }
@@ -79,6 +79,10 @@ impl Transaction {
     }
 
     fn end_as_v2(&mut self, end: End, now: Duration, new_id: &mut dyn FnMut() -> i64) -> Result<Ending, ResponseError> {
+        // Whoever asks: it may be the producer under the id and epoch that this end brings.
+        if self.state.is_preparing() {
+            return Err(ResponseError::ConcurrentTransactions);
+        }
         // An epoch that is one behind says that the answer to this same request was missed.
         let is_one_behind = end.epoch.checked_add(1) == Some(self.epoch);
         let had_last_epoch = self.previous_producer_id == end.producer_id && end.epoch == LAST_EPOCH && self.epoch == 0;
@@ -87,8 +91,7 @@ impl Transaction {
         }
         let is_valid = match self.state {
             State::Empty | State::Ongoing => self.epoch == end.epoch,
-            State::PrepareCommit | State::PrepareAbort => is_one_behind,
-            State::CompleteCommit | State::CompleteAbort => is_one_behind || had_last_epoch || self.epoch == end.epoch,
+            _ => is_one_behind || had_last_epoch || self.epoch == end.epoch,
         };
         if !is_valid {
             return Err(ResponseError::ProducerFenced);
@@ -103,9 +106,6 @@ impl Transaction {
             // A producer that doesn't know whether anything arrived aborts to be sure.
             (State::Empty | State::CompleteAbort, false) => self.abort_nothing(now, new_id),
             (State::CompleteCommit, false) if !is_again => self.abort_nothing(now, new_id),
-            (State::PrepareCommit, true) | (State::PrepareAbort, false) => {
-                return Err(ResponseError::ConcurrentTransactions);
-            }
             _ => return Err(ResponseError::InvalidTxnState),
         }
         let (producer_id, epoch) = self.completed();

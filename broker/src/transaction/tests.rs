@@ -190,8 +190,9 @@ mod end_v1 {
         let mut coordinator = Coordinator::started();
         coordinator.add(0).unwrap();
         end(&mut coordinator, 0, true).unwrap();
-        assert_eq!(end(&mut coordinator, 0, true), Err(ResponseError::ConcurrentTransactions));
-        assert_eq!(end(&mut coordinator, 0, false), Err(ResponseError::InvalidTxnState));
+        for is_commit in [true, false] {
+            assert_eq!(end(&mut coordinator, 0, is_commit), Err(ResponseError::ConcurrentTransactions), "not yet");
+        }
         coordinator.complete();
         assert_eq!(end(&mut coordinator, 0, true), Ok(Ending::Again(ID, 0)));
         assert_eq!(end(&mut coordinator, 0, false), Err(ResponseError::InvalidTxnState));
@@ -271,13 +272,14 @@ mod end_v2 {
     }
 
     #[test]
-    fn while_it_ends_only_the_same_end_waits() {
+    fn while_it_ends_every_end_waits_also_that_of_the_next_transaction() {
         let mut coordinator = Coordinator::started();
         coordinator.add(0).unwrap();
         end(&mut coordinator, 0, true).unwrap();
-        assert_eq!(end(&mut coordinator, 0, true), Err(ResponseError::ConcurrentTransactions));
-        assert_eq!(end(&mut coordinator, 0, false), Err(ResponseError::InvalidTxnState));
-        assert_eq!(end(&mut coordinator, 1, true), Err(ResponseError::ProducerFenced), "the new epoch can't know it");
+        for (epoch, is_commit) in [(0, true), (0, false), (1, true), (1, false)] {
+            let ended = end(&mut coordinator, epoch, is_commit);
+            assert_eq!(ended, Err(ResponseError::ConcurrentTransactions), "epoch {epoch}, commit {is_commit}");
+        }
     }
 
     #[test]

@@ -83,9 +83,6 @@ impl Core {
                 opening: &OpeningIn { core: self, topic, partition, is_sticky },
             };
             let appended = slot.append(record, timestamp, source);
-            if let Some((id, opened)) = appended.opened {
-                self.inbox.opened(after(opened, self.config.linger), slot, id);
-            }
             if appended.filled {
                 self.inbox.filled(slot);
             }
@@ -263,5 +260,9 @@ impl Opening for OpeningIn<'_> {
             Some(watched) => Outcome::watched(slot, unreported, watched),
             None => Outcome::new(slot, unreported),
         }
+    }
+
+    fn opened(&self, slot: &Arc<Slot>, id: u64, since: Instant) {
+        self.core.inbox.opened(after(since, self.core.config.linger), slot, id);
     }
 }

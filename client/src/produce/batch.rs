@@ -78,8 +78,6 @@ pub(super) struct ClosedBatch {
 #[derive(Debug)]
 pub(super) struct Appended {
     pub(super) added: Result<Delivery, Refusal>,
-    /// A batch was opened, and lingers: its id, and since when.
-    pub(super) opened: Option<(u64, Instant)>,
     /// A batch is full.
     pub(super) filled: bool,
 }
@@ -99,7 +97,7 @@ pub(super) enum Refusal {
 
 impl Appended {
     fn refused(why: Refusal, filled: bool) -> Self {
-        Self { added: Err(why), opened: None, filled }
+        Self { added: Err(why), filled }
     }
 }
 
@@ -125,6 +123,9 @@ pub(super) trait Opening {
     fn next_id(&self) -> u64;
     fn now(&self) -> Instant;
     fn outcome(&self, slot: &Arc<Slot>) -> Arc<Outcome>;
+    /// A batch was opened, and lingers since `since`. Told before anybody else can add to it: whoever has, and then
+    /// flushes, must find it sent.
+    fn opened(&self, slot: &Arc<Slot>, id: u64, since: Instant);
 }
 
 impl Source<'_> {
@@ -255,7 +256,7 @@ impl Gathering {
                 if source.is_sticky {
                     self.turn += size;
                 }
-                return Appended { added: Ok(open.push(record, timestamp)), opened: None, filled };
+                return Appended { added: Ok(open.push(record, timestamp)), filled };
             }
             self.close();
             filled = true;
@@ -292,7 +293,8 @@ impl Gathering {
             self.close();
             filled = true;
         }
-        Appended { added: Ok(added), opened: Some((id, opened)), filled }
+        source.opening.opened(slot, id, opened);
+        Appended { added: Ok(added), filled }
     }
 
     fn close(&mut self) {
@@ -343,6 +345,13 @@ mod tests {
         closed: AtomicBool,
         is_sticky: bool,
         turns_over: Cell<u32>,
+        opened: Cell<Option<u64>>,
+    }
+
+    struct Tried {
+        added: Result<Delivery, Refusal>,
+        opened: Option<u64>,
+        filled: bool,
     }
 
     impl Producer {
@@ -355,10 +364,11 @@ mod tests {
                 closed: AtomicBool::new(false),
                 is_sticky: false,
                 turns_over: Cell::new(0),
+                opened: Cell::new(None),
             }
         }
 
-        fn append(&self, record: &Record<'_>) -> Appended {
+        fn append(&self, record: &Record<'_>) -> Tried {
             let source = Source {
                 limits: self.limits,
                 memory: &self.memory,
@@ -367,7 +377,8 @@ mod tests {
                 is_sticky: self.is_sticky,
                 opening: self,
             };
-            self.slot.append(record, 1000, source)
+            let Appended { added, filled } = self.slot.append(record, 1000, source);
+            Tried { added, opened: self.opened.take(), filled }
         }
     }
 
@@ -388,6 +399,11 @@ mod tests {
         fn outcome(&self, slot: &Arc<Slot>) -> Arc<Outcome> {
             Outcome::new(slot.clone(), Arc::default())
         }
+
+        fn opened(&self, slot: &Arc<Slot>, id: u64, _since: Instant) {
+            assert!(slot.gathering.is_locked(), "somebody may add to it, and flush, before the driver knows of it");
+            self.opened.set(Some(id));
+        }
     }
 
     fn value(bytes: usize) -> Record<'static> {
@@ -398,7 +414,7 @@ mod tests {
     fn the_first_record_opens_and_the_next_join_it() {
         let producer = Producer::new(10_000, 100_000);
         let first = producer.append(&value(10));
-        assert_eq!((first.opened.map(|(id, _)| id), first.filled), (Some(0), false));
+        assert_eq!((first.opened, first.filled), (Some(0), false));
         let second = producer.append(&value(10));
         assert!(second.opened.is_none() && !second.filled);
         assert!(producer.slot.take_closed().is_empty());

@@ -99,6 +99,7 @@ pub(super) fn start(core: &Arc<Core>, events: mpsc::UnboundedReceiver<Event>) {
         events,
         overdue: Overdue::default(),
         flushes: Vec::new(),
+        closed_in_vain: false,
         close: None,
         asks_identity: false,
         presses: Presses::new(config.compression, config.compression_level()),
@@ -117,6 +118,8 @@ pub(super) struct Driver {
     /// Flushes, each with the first batch it does not wait for.
     flushes: Vec<(u64, oneshot::Sender<()>)>,
     pub(super) transactions: Option<Transactions>,
+    /// Batches may be waiting to be sent of a transaction that can only be aborted.
+    pub(super) closed_in_vain: bool,
     close: Option<(Option<Instant>, Vec<oneshot::Sender<usize>>)>,
     asks_identity: bool,
     pub(super) presses: Presses,
@@ -131,6 +134,7 @@ impl Driver {
             let closing = self.core.closing.load(Ordering::SeqCst);
             self.sender.on_time(now);
             self.gather(now, closing);
+            self.give_up_unsent();
             self.send(now);
             if let Some(brokers) = self.availability.look(&self.sender, self.overdue.leaders(), now) {
                 self.avoid(brokers);
@@ -311,11 +315,13 @@ impl Driver {
         after(lingered, config.delivery_timeout.saturating_sub(config.linger))
     }
 
-    /// Closes every open batch, whether it has lingered or not. Each was put in the inbox before the call that opened it
-    /// returned.
+    /// Closes every open batch, whether it has lingered or not. Each was put in the inbox under the lock of its partition,
+    /// so that none holds a record and is not there.
     pub(super) fn close_open(&mut self) {
         let (opened, filled) = {
             let mut news = self.core.inbox.news.lock();
+            // The next that opens has a timer to set.
+            self.core.inbox.timer_is_set.store(false, Ordering::Release);
             (std::mem::take(&mut news.opened), std::mem::take(&mut news.filled))
         };
         for slot in filled {
@@ -338,6 +344,7 @@ impl Driver {
             }
             if let Some(transactions) = &mut self.transactions {
                 transactions.on_batch(slot);
+                self.closed_in_vain |= transactions.failure().is_some();
             }
             self.sender.add(slot, &closed, &metadata);
             self.availability.closed(slot.index);

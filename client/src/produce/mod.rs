@@ -310,12 +310,15 @@ impl Core {
         Ok(())
     }
 
-    fn set_transaction_failure(&self, failure: Option<&Error>) {
+    /// True if it is news, or what to do about it is.
+    fn set_transaction_failure(&self, failure: Option<&Error>) -> bool {
         let mut known = self.transaction_failure.lock();
-        if known.is_some() != failure.is_some() {
+        let is_news = known.as_ref().map(Error::retry) != failure.map(Error::retry);
+        if is_news {
             *known = failure.cloned();
             self.transaction_failed.store(failure.is_some(), Ordering::Release);
         }
+        is_news
     }
 
     /// The failures that nobody was told of.

@@ -16,9 +16,22 @@ pub(super) struct Piece {
     pub(super) size: usize,
 }
 
+impl Piece {
+    /// Its header in place of `whole`, which may have been numbered anew since it was split.
+    pub(super) fn header_in(&self, whole: &BatchHeader) -> BatchHeader {
+        let mut header =
+            BatchHeader { producer_id: whole.producer_id, producer_epoch: whole.producer_epoch, ..self.header };
+        if whole.base_sequence >= 0 {
+            header.base_sequence = after(whole.base_sequence, self.from as i32);
+        }
+        header
+    }
+}
+
 /// The records of a batch in batches of at most half its size, uncompressed, but for a record that is larger.
 ///
-/// Sequence numbers stay with their records: the broker takes the pieces, in order, in place of the whole.
+/// Sequence numbers stay with their records ([`Piece::header_in`]): the broker takes the pieces, in order, in place of the
+/// whole.
 ///
 /// # Errors
 /// If the batch cannot be read back, which is a defect.
@@ -53,10 +66,5 @@ pub(super) fn split(
 fn piece(whole: &BatchHeader, (from, encoder, body): (u32, BodyEncoder, Vec<u8>)) -> (Piece, Vec<u8>) {
     let mut header = encoder.header();
     header.transactional = whole.transactional;
-    header.producer_id = whole.producer_id;
-    header.producer_epoch = whole.producer_epoch;
-    if whole.base_sequence >= 0 {
-        header.base_sequence = after(whole.base_sequence, from as i32);
-    }
     (Piece { from, header, size: body.len() }, body)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::driver::{Command, Driver, Event};
-use super::transaction::{Answer, Begun, Change, End, Speaker};
+use super::transaction::{Answer, Begun, Change, End, Speaker, Transactions};
 use crate::error::{Error, Kind};
 
 /// The newest version of Produce that tells the broker of the older protocol (edge 27).
@@ -48,7 +48,8 @@ impl Driver {
         let Some(transactions) = &self.transactions else { return };
         let (is_v2, number) = (transactions.is_v2, transactions.number());
         let (failure, is_fatal) = (transactions.failure().cloned(), transactions.is_fatal());
-        self.core.set_transaction_failure(failure.as_ref());
+        let has_failed = self.core.set_transaction_failure(failure.as_ref()) && failure.is_some();
+        self.closed_in_vain |= has_failed;
         if let Some(identity) = change.identity {
             self.sender.identified(identity);
         }
@@ -61,16 +62,28 @@ impl Driver {
         for slot in change.admitted {
             self.sender.admit(slot);
         }
-        if change.ends.is_some() || is_fatal {
+        if change.ends.is_some() || has_failed || is_fatal {
             // Nobody can add to the transaction any more.
             self.close_open();
         }
         if change.ends == Some(End::Abort) {
-            let context = format!("produce: the transaction of {} was aborted", self.core.config.transactional_id);
+            let context = format!("the transaction of {} was aborted", self.core.config.transactional_id);
             self.sender.fail_unsent(&Error::new(Kind::Aborted, context));
         }
         if let Some(error) = failure.filter(|_| is_fatal) {
             self.sender.fail_all(&error);
+        }
+        self.give_up_unsent();
+    }
+
+    /// Gives up what was closed though its transaction can only be aborted: nobody is to wait for that.
+    pub(super) fn give_up_unsent(&mut self) {
+        if !std::mem::take(&mut self.closed_in_vain) {
+            return;
+        }
+        if let Some(failure) = self.transactions.as_ref().and_then(Transactions::failure) {
+            let error = Error::caused_by(Kind::Aborted, "not sent any more", failure.clone());
+            self.sender.fail_unsent(&error);
         }
     }
 

@@ -298,7 +298,9 @@ impl Sender {
         };
         let all: Vec<_> = self.queues.iter().map(|(index, queue)| (*index, unsent(queue))).collect();
         for (index, batch) in all.into_iter().flat_map(|(index, ids)| ids.into_iter().map(move |id| (index, id))) {
-            self.fail(index, batch, |_, _| error.clone());
+            self.fail(index, batch, |slot, _| {
+                error.clone().within(format_args!("produce to {}[{}]", slot.topic, slot.partition))
+            });
         }
     }
 
@@ -319,7 +321,8 @@ impl Sender {
         // It may have been given up meanwhile.
         let Some(place) = queue.place_of(id) else { return };
         let whole = &queue.batches[place];
-        let (expires, outcome, records) = (whole.expires, whole.outcome.clone(), whole.records());
+        let (expires, outcome, records, numbered) =
+            (whole.expires, whole.outcome.clone(), whole.records(), whole.header);
         let mut reserved = whole.reserved;
         if let Some(largest) = pieces.iter().map(|(piece, _)| piece.size).max() {
             queue.slot.limit(largest);
@@ -335,7 +338,7 @@ impl Sender {
             if let Some(expires) = expires {
                 self.expiries.insert((expires, index, part));
             }
-            let mut batch = Batch::new(part, piece.header, outcome.clone(), expires, share);
+            let mut batch = Batch::new(part, piece.header_in(&numbered), outcome.clone(), expires, share);
             batch.state = State::Ready(sealed);
             parts.push(batch);
         }

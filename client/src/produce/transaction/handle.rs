@@ -53,6 +53,8 @@ pub struct TransactionalProducer {
 pub struct Transaction {
     producer: Producer,
     begun: Begun,
+    /// What was asked for to end it.
+    end: Option<&'static str>,
 }
 
 /// The number of a transaction that began. Dropped before its end it is abandoned, so that none is lost on its way to
@@ -92,7 +94,7 @@ impl TransactionalProducer {
     /// not waited for did not happen.
     pub async fn begin(&self) -> Result<Transaction, Error> {
         let begun = self.producer.command("begin", Call::TxnBegin, Command::Begin).await?;
-        Ok(Transaction { producer: self.producer.clone(), begun })
+        Ok(Transaction { producer: self.producer.clone(), begun, end: None })
     }
 
     /// What the producer counts, as [`Producer::metrics`].
@@ -157,18 +159,11 @@ impl Transaction {
     /// Adds a record to the transaction and to the batch of its partition, as [`Producer::enqueue`].
     ///
     /// # Errors
-    /// As there; and [`Retry::Abort`](crate::Retry::Abort) if something failed before. A record that was not taken, or could not be written,
-    /// forbids the commit: a transaction is all or nothing.
+    /// As there; [`Retry::Abort`](crate::Retry::Abort) if something failed before; and [`Kind::State`] once its end was asked for. A record that
+    /// was not taken, or could not be written, forbids the commit: a transaction is all or nothing.
     pub async fn enqueue(&self, record: Record<'_>) -> Result<Delivery, Error> {
-        self.producer.core.check_transaction().inspect_err(|_| self.producer.core.refused())?;
-        let result = self.producer.enqueue(record).await;
-        if let Err(error) = &result
-            && !matches!(error.kind(), Kind::State | Kind::Closed)
-        {
-            let refused = Command::Refused(self.begun.number, error.clone());
-            let _ = self.producer.core.events.send(Event::Transaction(refused));
-        }
-        result
+        self.check().inspect_err(|_| self.producer.core.refused())?;
+        self.producer.enqueue(record).await.inspect_err(|error| self.refused(error))
     }
 
     /// Adds a record if that needs no waiting, as [`Producer::try_enqueue`].
@@ -176,10 +171,31 @@ impl Transaction {
     /// # Errors
     /// As there, and those of [`enqueue`](Self::enqueue). [`Kind::WouldBlock`] forbids nothing.
     pub fn try_enqueue<'a>(&self, record: Record<'a>) -> Result<Delivery, Box<Refused<'a>>> {
-        if let Err(error) = self.producer.core.check_transaction() {
+        if let Err(error) = self.check() {
             return Err(Box::new(Refused { record, error }));
         }
-        self.producer.try_enqueue(record)
+        self.producer.try_enqueue(record).inspect_err(|refused| self.refused(&refused.error))
+    }
+
+    /// A record was not taken: unless it can be tried again, the transaction is not whole.
+    fn refused(&self, error: &Error) {
+        if !matches!(error.kind(), Kind::Closed | Kind::WouldBlock) {
+            let refused = Command::Refused(self.begun.number, error.clone());
+            // Whoever closed the producer has aborted the transaction.
+            let _ = self.producer.core.events.send(Event::Transaction(refused));
+        }
+    }
+
+    /// Whether records may still be added. What came behind the end would be part of the next transaction, or of none.
+    fn check(&self) -> Result<(), Error> {
+        self.producer.core.check_transaction()?;
+        match self.end {
+            None => Ok(()),
+            Some(end) => {
+                let id = &self.producer.core.config.transactional_id;
+                Err(Error::new(Kind::State, format!("enqueue to a transaction of {id}: its {end} is under way")))
+            }
+        }
     }
 
     /// Sends what is enqueued, without lingering, and waits until each record is written or has failed.
@@ -231,8 +247,9 @@ impl Transaction {
         self.end("abort", Call::TxnAbort, false).await
     }
 
-    async fn end(mut self, what: &str, call: Call, commit: bool) -> Result<(), Unfinished> {
+    async fn end(mut self, what: &'static str, call: Call, commit: bool) -> Result<(), Unfinished> {
         let number = self.begun.number;
+        self.end.get_or_insert(what);
         match self.producer.command(what, call, |reply| Command::End { number, commit, reply }).await {
             Ok(()) => {
                 // It is over: dropping it aborts nothing.

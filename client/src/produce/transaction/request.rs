@@ -83,17 +83,22 @@ impl Request {
     /// What an error code in the answer means (KIP-588, KIP-654, KIP-1050; edges 22, 23, 26, 28, 29).
     pub(in crate::produce) fn meaning(&self, code: Code) -> Meaning {
         match (self, code) {
-            (_, Code::NotCoordinator | Code::CoordinatorNotAvailable) => Meaning::RetryElsewhere,
+            // The first is of a coordinator that has left the cluster since it was found.
+            (_, Code::BrokerNotAvailable | Code::NotCoordinator | Code::CoordinatorNotAvailable) => {
+                Meaning::RetryElsewhere
+            }
             (Self::Offsets(..), Code::RequestTimedOut) => Meaning::RetryElsewhere,
             (Self::AddPartitions(..), Code::ConcurrentTransactions) => Meaning::RetrySoon,
             (_, code) if code.retriable() => Meaning::Retry,
             // Old coordinators say it of a fenced producer.
             (_, Code::InvalidProducerEpoch | Code::ProducerFenced) => Meaning::Fenced,
-            (Self::Init(_), Code::TransactionalIdAuthorizationFailed | Code::ClusterAuthorizationFailed) => {
+            (Self::Init(None), Code::TransactionalIdAuthorizationFailed | Code::ClusterAuthorizationFailed) => {
                 Meaning::NotStarted
             }
             // An abort that is to be aborted would go round in circles.
             (Self::End { commit: false, .. }, Code::TransactionAbortable | Code::UnknownProducerId) => Meaning::Fatal,
+            // There is no transaction to abort.
+            (Self::Init(Some(_)), Code::TransactionAbortable) => Meaning::Fatal,
             (_, Code::TransactionAbortable) => Meaning::Abortable,
             (Self::AddPartitions(..) | Self::AddOffsets(..) | Self::End { .. }, Code::UnknownProducerId) => {
                 Meaning::AbortableWithNewEpoch

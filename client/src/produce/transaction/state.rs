@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!                 init                    begin          end              EndTxn
-//! Uninitialized ───────► Initializing ─► Ready ─► Open ─────► Ending ───────────► Ready
+//! Uninitialized ───────► Initializing ─► Ready ─► Open ─────► Ending ───────────► Ready, perhaps after Raising
 //!                                                  │ failure     │ failure
 //!                                                  └──► Failed ◄─┘ ── abort ─► Ending
 //! from anywhere, when another producer took over: Fatal
@@ -58,6 +58,8 @@ pub(in crate::produce) struct Transactions {
     groups: BTreeSet<Str>,
     offsets: VecDeque<ToCommit>,
     under_way: Option<Request>,
+    /// Adds something, and was not answered: it may have been done.
+    in_doubt: Option<Request>,
     retry_at: Option<Instant>,
     backoff: Backoff,
     starting: Vec<Reply<()>>,
@@ -83,9 +85,9 @@ enum Phase {
     Failed(Error),
     Ending {
         commit: bool,
-        /// The coordinator has ended it; what is left is to raise the epoch.
-        is_told: bool,
     },
+    /// It has ended; before the next begins the epoch is raised.
+    Raising,
     Fatal(Error),
 }
 
@@ -127,6 +129,7 @@ impl Transactions {
             groups: BTreeSet::new(),
             offsets: VecDeque::new(),
             under_way: None,
+            in_doubt: None,
             retry_at: None,
             backoff,
             starting: Vec::new(),
@@ -192,8 +195,11 @@ impl Transactions {
         self.number
     }
 
-    /// A batch of this slot is on its way.
+    /// A batch of this slot is on its way, unless it was closed to be given up.
     pub(in crate::produce) fn on_batch(&mut self, slot: &Slot) {
+        if !matches!(self.phase, Phase::Open | Phase::Ending { commit: true }) {
+            return;
+        }
         if self.is_v2 {
             self.is_started = true;
         } else if !self.added.contains(&slot.index) {
@@ -220,17 +226,21 @@ impl Transactions {
     pub(in crate::produce) fn end(&mut self, number: u64, commit: bool, reply: Reply<()>) -> Change {
         let result = match &self.phase {
             _ if number != self.number => Err(self.is_over(number)),
-            Phase::Failed(error) if commit => Err(error.clone()),
+            Phase::Failed(error) if commit => {
+                self.unreported = None;
+                Err(error.clone())
+            }
             Phase::Open | Phase::Failed(_) => {
+                self.unreported = None;
                 self.ending.push(reply);
                 return self.start_to_end(commit);
             }
-            Phase::Ending { commit: before, .. } if *before == commit => {
+            Phase::Ending { commit: before } if *before == commit => {
                 self.ending.push(reply);
                 return Change::default();
             }
             // It may be done already (edge 25).
-            Phase::Ending { commit: before, .. } => {
+            Phase::Ending { commit: before } => {
                 let [wanted, before] = [commit, *before].map(|commit| if commit { "commit" } else { "abort" });
                 let context = format!(
                     "{wanted} of a transaction of {}: its {before} is under way and may have happened; call {before} again",
@@ -261,7 +271,7 @@ impl Transactions {
     }
 
     fn start_to_end(&mut self, commit: bool) -> Change {
-        self.phase = Phase::Ending { commit, is_told: false };
+        self.phase = Phase::Ending { commit };
         if commit {
             return Change { ends: Some(End::Commit), ..Change::default() };
         }
@@ -272,7 +282,7 @@ impl Transactions {
 
     /// A batch could not be sent: the transaction cannot be committed any more (edge 24).
     pub(in crate::produce) fn on_send_failed(&mut self, error: &Error) -> Change {
-        let is_open = matches!(self.phase, Phase::Open | Phase::Failed(_) | Phase::Ending { is_told: false, .. });
+        let is_open = matches!(self.phase, Phase::Open | Phase::Failed(_) | Phase::Ending { .. });
         // What was never sent fails because the transaction is aborted.
         if !is_open || error.kind() == Kind::Aborted {
             return Change::default();
@@ -309,6 +319,14 @@ impl Transactions {
             return (None, Change::default());
         }
         self.retry_at = None;
+        // What stands in the coordinator's books must be ended, and only what stands there can be.
+        if matches!(self.phase, Phase::Ending { commit: false })
+            && !self.is_started
+            && let Some(request) = self.in_doubt.take()
+        {
+            self.under_way = Some(request.clone());
+            return (Some(request), Change::default());
+        }
         let request = match (&self.phase, self.identity) {
             (Phase::Initializing, _) => Request::Init(None),
             (Phase::Open | Phase::Ending { .. }, Some(identity)) if !self.to_add.is_empty() => {
@@ -324,14 +342,16 @@ impl Transactions {
                     Request::AddOffsets(identity, group.clone())
                 }
             }
-            (Phase::Ending { commit, is_told: false }, Some(identity)) if is_idle => {
-                if !self.is_started {
-                    // The coordinator knows nothing of it (edge 27).
-                    return (None, self.ended());
+            // The coordinator knows nothing of it (edge 27).
+            (Phase::Ending { .. }, Some(identity)) if is_idle && !self.is_started => {
+                let change = self.ended(false);
+                if !matches!(self.phase, Phase::Raising) {
+                    return (None, change);
                 }
-                Request::End { identity, commit: *commit }
+                Request::Init(Some(identity))
             }
-            (Phase::Ending { is_told: true, .. }, Some(identity)) => Request::Init(Some(identity)),
+            (Phase::Ending { commit }, Some(identity)) if is_idle => Request::End { identity, commit: *commit },
+            (Phase::Raising, Some(identity)) => Request::Init(Some(identity)),
             _ => return (None, Change::default()),
         };
         self.under_way = Some(request.clone());
@@ -361,7 +381,8 @@ impl Transactions {
         };
         let meaning = match error.code() {
             Some(code) => request.meaning(code),
-            None if error.is_retriable() || error.kind() == Kind::Protocol => Meaning::Retry,
+            // A way to a broker that is closed was forgotten with the broker: there will be another.
+            None if error.is_retriable() || matches!(error.kind(), Kind::Protocol | Kind::Closed) => Meaning::Retry,
             None => Meaning::Fatal,
         };
         let context = format!("{} of transactional id {}", request.name(), self.id);
@@ -371,10 +392,13 @@ impl Transactions {
                 let soon = meaning == Meaning::RetrySoon && self.added.is_empty();
                 self.retry_at = Some(now + if soon { wait.min(SOON) } else { wait });
                 tracing::debug!(%error, context, "to be tried again");
-                if let Request::AddPartitions(_, places) = request
-                    && matches!(self.phase, Phase::Open | Phase::Ending { commit: true, .. })
+                if let Request::AddPartitions(_, places) = &request
+                    && matches!(self.phase, Phase::Open | Phase::Ending { commit: true })
                 {
-                    self.to_add.extend(places);
+                    self.to_add.extend(places.iter().cloned());
+                }
+                if matches!(request, Request::AddPartitions(..) | Request::AddOffsets(..)) {
+                    self.in_doubt = Some(request);
                 }
                 Change::default()
             }
@@ -416,10 +440,7 @@ impl Transactions {
                 self.starting.drain(..).for_each(|reply| answer(reply, Ok(())));
                 change.began = self.next_begin().began;
             }
-            Request::Init(Some(_)) => {
-                self.needs_bump = false;
-                change.began = self.ended().began;
-            }
+            Request::Init(Some(_)) => change.began = self.ready().began,
             Request::AddPartitions(_, places) => {
                 self.is_started = true;
                 change.admitted = places.into_iter().map(|place| place.slot).collect();
@@ -434,25 +455,27 @@ impl Transactions {
                     answer(reply, Ok(()));
                 }
             }
-            Request::End { .. } => {
-                // The newer protocol begins under an epoch of its own (edge 27).
-                self.needs_bump |= !self.is_v2 && self.wants_v2;
-                let bump = self.needs_bump && self.can_bump && change.identity.is_none();
-                if bump && let Phase::Ending { is_told, .. } = &mut self.phase {
-                    *is_told = true;
-                } else {
-                    change.began = self.ended().began;
-                }
-            }
+            Request::End { .. } => change.began = self.ended(change.identity.is_some()).began,
         }
         change
     }
 
-    /// The transaction is over: the next may begin.
-    fn ended(&mut self) -> Change {
-        let Phase::Ending { commit, .. } = self.phase else { return Change::default() };
+    /// The transaction is over, whatever comes: whoever waits for its end is told. The next may begin, if the end brought
+    /// a new epoch or none is needed.
+    fn ended(&mut self, has_new_epoch: bool) -> Change {
+        let Phase::Ending { commit } = self.phase else { return Change::default() };
         self.last = Some((self.number, commit, Ok(())));
         self.ending.drain(..).for_each(|reply| answer(reply, Ok(())));
+        // The newer protocol begins under an epoch of its own (edge 27).
+        self.needs_bump |= !self.is_v2 && self.wants_v2;
+        if self.needs_bump && self.can_bump && !has_new_epoch {
+            self.phase = Phase::Raising;
+            return Change::default();
+        }
+        self.ready()
+    }
+
+    fn ready(&mut self) -> Change {
         self.reset();
         self.is_v2 = self.wants_v2;
         self.phase = Phase::Ready;
@@ -461,6 +484,7 @@ impl Transactions {
 
     fn reset(&mut self) {
         self.is_started = false;
+        self.in_doubt = None;
         self.needs_bump = false;
         self.added.clear();
         self.to_add.clear();
@@ -475,7 +499,7 @@ impl Transactions {
         let error = error.clone().and_then(context, Retry::Abort);
         self.fail_offsets(&error);
         match self.phase {
-            Phase::Ending { commit: true, is_told: false } => {
+            Phase::Ending { commit: true } => {
                 self.last = Some((self.number, true, Err(error.clone())));
                 self.tell_the_end(&error);
                 self.phase = Phase::Failed(error);
@@ -496,10 +520,13 @@ impl Transactions {
         Change::default()
     }
 
-    /// Tells whoever waits for the end why it did not come, or keeps it for the next to begin.
+    /// Tells whoever waits for the end why it did not come; else who waits to begin, or keeps it for the next who does.
     fn tell_the_end(&mut self, error: &Error) {
         let waiting = self.ending.drain(..).map(|reply| reply.send(Err(error.clone())).is_ok());
-        let told = waiting.fold(false, |told, this| told | this);
+        let mut told = waiting.fold(false, |told, this| told | this);
+        while !told && !self.beginning.is_empty() {
+            told = self.beginning.remove(0).send(Err(error.clone())).is_ok();
+        }
         if !told {
             self.unreported = Some(error.clone());
         }

@@ -498,6 +498,24 @@ fn a_fenced_producer_can_do_no_more() {
     }
 }
 
+/// edge 26: brokers come and go; that ends no producer.
+#[test]
+fn a_coordinator_that_has_left_the_cluster_is_looked_for_elsewhere() {
+    let gone = [Error::broker(Code::BrokerNotAvailable, "broker 1 is not in the metadata"), Error::closed("client")];
+    for error in gone {
+        let mut fixture = Fixture::open(true);
+        fixture.write(0);
+        let committed = fixture.end(true);
+        assert_eq!(fixture.next(), Some(COMMIT));
+        fixture.change = fixture.transactions.on_answer(Err(error), fixture.now, &mut fixture.random);
+        assert_eq!(fixture.next(), None, "not at once");
+        fixture.pass(Duration::from_secs(1));
+        assert_eq!(fixture.next(), Some(COMMIT));
+        fixture.succeed(Answer::Identity(SECOND, true));
+        result(committed).unwrap();
+    }
+}
+
 /// The classes of KIP-588, KIP-654 and KIP-1050, request by request.
 #[test]
 fn each_code_means_what_java_takes_it_for() {
@@ -511,6 +529,7 @@ fn each_code_means_what_java_takes_it_for() {
     let offsets = Request::Offsets(FIRST, offsets);
     let table = [
         (&init, Code::CoordinatorNotAvailable, Meaning::RetryElsewhere),
+        (&COMMIT, Code::BrokerNotAvailable, Meaning::RetryElsewhere),
         (&init, Code::ConcurrentTransactions, Meaning::Retry),
         (&init, Code::InvalidTransactionTimeout, Meaning::Fatal),
         (&init, Code::ClusterAuthorizationFailed, Meaning::NotStarted),
@@ -545,4 +564,107 @@ fn a_transaction_on_its_way_to_nobody_is_abandoned() {
     drop(super::Begun { number: 4, events, is_over: false });
     let event = received.try_recv().unwrap();
     assert!(matches!(event, crate::produce::driver::Event::Transaction(crate::produce::driver::Command::Abandon(4))));
+}
+
+/// What the answer did not say may be in the coordinator's books: only what stands there can be ended.
+#[test]
+fn what_may_have_been_added_is_added_again_before_it_is_aborted() {
+    let lost = || Err(Error::new(Kind::Connection, "broker 1: lost"));
+    let mut fixture = Fixture::open(false);
+    fixture.write(0);
+    assert_eq!(fixture.add_partitions(), [0]);
+    fixture.change = fixture.transactions.on_answer(lost(), fixture.now, &mut fixture.random);
+    let aborted = fixture.end(false);
+    fixture.pass(Duration::from_secs(1));
+    assert_eq!(fixture.add_partitions(), [0]);
+    fixture.succeed(Answer::Done);
+    assert_eq!(fixture.next(), Some(ABORT));
+    fixture.succeed(Answer::Done);
+    result(aborted).unwrap();
+
+    let mut fixture = Fixture::open(false);
+    let _offsets = fixture.offsets();
+    assert_eq!(fixture.next(), Some(Request::AddOffsets(FIRST, "g".into())));
+    let aborted = fixture.end(false);
+    fixture.change = fixture.transactions.on_answer(lost(), fixture.now, &mut fixture.random);
+    fixture.pass(Duration::from_secs(1));
+    assert_eq!(fixture.next(), Some(Request::AddOffsets(FIRST, "g".into())));
+    fixture.succeed(Answer::Done);
+    assert_eq!(fixture.next(), Some(ABORT));
+    fixture.succeed(Answer::Done);
+    result(aborted).unwrap();
+}
+
+/// Batches are closed for an abort, to be given up: they are no reason to add their partitions.
+#[test]
+fn what_is_closed_for_an_abort_is_not_added() {
+    let mut fixture = Fixture::open(false);
+    let aborted = fixture.end(false);
+    fixture.write(0);
+    assert_eq!(fixture.next(), None);
+    result(aborted).unwrap();
+}
+
+#[test]
+fn a_failure_of_a_commit_is_told_once() {
+    let mut fixture = Fixture::open(true);
+    fixture.write(0);
+    drop(fixture.end(true));
+    fixture.fail_a_batch();
+    assert_eq!(result(fixture.end(true)).unwrap_err().retry(), Retry::Abort);
+    let aborted = fixture.end(false);
+    assert_eq!(fixture.next(), Some(ABORT));
+    fixture.succeed(Answer::Identity(SECOND, true));
+    result(aborted).unwrap();
+    fixture.begin();
+}
+
+#[test]
+fn whoever_waits_to_begin_is_told_of_the_commit_that_nobody_waits_for() {
+    let mut fixture = Fixture::open(true);
+    fixture.write(0);
+    drop(fixture.end(true));
+    fixture.transactions.abandon(1);
+    let (reply, mut told) = oneshot::channel();
+    fixture.transactions.begin(reply);
+    fixture.fail_a_batch();
+    assert_eq!(told.try_recv().unwrap().unwrap_err().retry(), Retry::Abort);
+    assert_eq!(fixture.next(), Some(ABORT));
+    fixture.succeed(Answer::Identity(SECOND, true));
+    fixture.begin();
+}
+
+/// A commit that happened is not taken back by what comes after it.
+#[test]
+fn a_commit_is_told_before_the_epoch_is_raised_for_the_next() {
+    for code in [Code::TransactionAbortable, Code::TransactionalIdAuthorizationFailed, Code::ProducerFenced] {
+        let mut fixture = Fixture::open(false);
+        fixture.transactions.learn(2);
+        fixture.write(0);
+        fixture.add_partitions();
+        fixture.succeed(Answer::Done);
+        let committed = fixture.end(true);
+        assert_eq!(fixture.next(), Some(COMMIT));
+        fixture.succeed(Answer::Done);
+        result(committed).unwrap();
+        result(fixture.end(true)).unwrap();
+        let (reply, mut begun) = oneshot::channel();
+        fixture.transactions.begin(reply);
+        assert_eq!(fixture.next(), Some(Request::Init(Some(FIRST))));
+        fixture.refuse(code);
+        assert!(begun.try_recv().unwrap().is_err(), "{code:?}");
+        assert_eq!(fixture.next(), None, "{code:?}: it is not asked for again and again");
+    }
+}
+
+/// edge 27: also if nothing was sent in the last transaction of the older protocol.
+#[test]
+fn an_upgraded_cluster_is_followed_under_a_new_epoch_after_an_empty_transaction() {
+    let mut fixture = Fixture::open(false);
+    fixture.transactions.learn(2);
+    let committed = fixture.end(true);
+    assert_eq!(fixture.next(), Some(Request::Init(Some(FIRST))));
+    fixture.succeed(Answer::Identity(SECOND, true));
+    result(committed).unwrap();
+    assert!(fixture.transactions.is_v2);
 }

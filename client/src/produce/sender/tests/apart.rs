@@ -106,6 +106,21 @@ fn a_batch_too_large_is_split_until_it_fits() {
     }
 }
 
+/// What is behind a batch may start the numbers anew while the batch is being split.
+#[test]
+fn the_parts_of_a_batch_have_the_numbers_that_it_has_when_they_take_its_place() {
+    let mut fixture = Fixture::new(&[1]);
+    fixture.records(8, Compression::None);
+    fixture.batch(0, 1, 100);
+    let (whole, behind) = (fixture.take().unwrap(), fixture.take().unwrap());
+    fixture.reply(&whole, Code::MessageTooLarge, -1);
+    fixture.reply(&behind, Code::InvalidProducerEpoch, -1);
+    fixture.split();
+    fixture.pass(SECOND);
+    let sent: Vec<_> = std::iter::from_fn(|| fixture.take()).flat_map(|sent| numbers(&sent.request)).collect();
+    assert_eq!(sent, [(1, 0), (1, 4), (1, 8)]);
+}
+
 /// edge 10: one record is not divisible, and its failure is its own.
 #[test]
 fn a_single_record_too_large_fails_alone() {
