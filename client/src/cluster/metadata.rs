@@ -98,31 +98,32 @@ impl Metadata {
     }
 
     /// Takes a broker that no answer to Metadata has named yet. None if it is known.
-    pub(crate) fn with_broker(&self, id: i32, broker: Broker) -> Option<Self> {
+    pub(crate) fn with_broker(&self, id: i32, broker: &Broker) -> Option<Self> {
         if self.brokers.contains_key(&id) {
             return None;
         }
         let mut metadata = self.clone();
-        metadata.brokers.insert(id, broker);
+        metadata.brokers.insert(id, broker.clone());
         metadata.version += 1;
         Some(metadata)
     }
 
-    /// Takes a newer leader that an answer of another API named (KIP-951). False if it is not newer.
-    pub(crate) fn with_leader(&self, topic: &str, partition: i32, leader: i32, epoch: i32) -> Option<Self> {
-        let known = self.topics.get_key_value(topic)?;
-        let index = usize::try_from(partition).ok()?;
-        let old = known.1.partitions.get(index)?;
-        if epoch <= old.leader_epoch || !self.brokers.contains_key(&leader) {
-            return None;
+    /// Takes leaders that an answer of another API named (KIP-951): topic, partition, leader and its epoch. None if none
+    /// of them is newer. All at once, since each topic that changes is copied.
+    pub(crate) fn with_leaders<'a>(&self, leaders: impl IntoIterator<Item = (&'a str, i32, i32, i32)>) -> Option<Self> {
+        let mut newer: Option<Self> = None;
+        for (topic, partition, leader, epoch) in leaders {
+            let known = newer.as_ref().unwrap_or(self).partition(topic, partition);
+            if known.is_none_or(|known| epoch <= known.leader_epoch) || !self.brokers.contains_key(&leader) {
+                continue;
+            }
+            let topic = newer.get_or_insert_with(|| self.clone()).topics.get_mut(topic);
+            if let (Some(topic), Ok(index)) = (topic, usize::try_from(partition)) {
+                let known = &mut Arc::make_mut(topic).partitions[index];
+                (known.leader, known.leader_epoch) = (Some(leader), epoch);
+            }
         }
-        let mut topic = Topic::clone(known.1);
-        topic.partitions[index].leader = Some(leader);
-        topic.partitions[index].leader_epoch = epoch;
-        let mut metadata = self.clone();
-        metadata.topics.insert(known.0.clone(), Arc::new(topic));
-        metadata.version += 1;
-        Some(metadata)
+        newer.map(|newer| Self { version: newer.version + 1, ..newer })
     }
 }
 
@@ -322,8 +323,13 @@ mod tests {
     #[test]
     fn a_leader_named_by_another_answer_must_be_newer() {
         let known = with_leader_1_at_epoch_5();
-        assert!(known.with_leader("orders", 0, 2, 5).is_none());
-        assert!(known.with_leader("orders", 0, 9, 6).is_none(), "no such broker");
-        assert_eq!(leader(&known.with_leader("orders", 0, 2, 6).unwrap()), Some(2));
+        let with = |leader, epoch| known.with_leaders([("orders", 0, leader, epoch)]);
+        assert!(with(2, 5).is_none());
+        assert!(with(9, 6).is_none(), "no such broker");
+        assert_eq!(leader(&with(2, 6).unwrap()), Some(2));
+        assert_eq!(known.partition("orders", 0).unwrap().leader, Some(1), "who has the metadata of before keeps it");
+        let several = [("orders", 0, 2, 6), ("orders", 7, 2, 6), ("bills", 0, 2, 6), ("orders", 0, 1, 7)];
+        let newer = known.with_leaders(several).unwrap();
+        assert_eq!((leader(&newer), newer.version), (Some(1), known.version + 1));
     }
 }

@@ -161,9 +161,10 @@ impl Cluster {
         self.wake.notify_one();
     }
 
-    /// Takes a leader that an answer of another API named (KIP-951). False if metadata knew as much.
-    pub(crate) fn learn_leader(&self, topic: &str, partition: i32, leader: i32, epoch: i32) -> bool {
-        self.view.send_if_modified(|view| match view.metadata.with_leader(topic, partition, leader, epoch) {
+    /// Takes leaders that an answer of another API named (KIP-951): topic, partition, leader and its epoch. False if
+    /// metadata knew as much.
+    pub(crate) fn learn_leaders<'a>(&self, leaders: impl IntoIterator<Item = (&'a str, i32, i32, i32)>) -> bool {
+        self.view.send_if_modified(|view| match view.metadata.with_leaders(leaders) {
             Some(newer) => {
                 view.metadata = Arc::new(newer);
                 true
@@ -173,7 +174,7 @@ impl Cluster {
     }
 
     /// Takes a broker that an answer of another API named, and metadata did not (KIP-951).
-    pub(crate) fn learn_broker(&self, id: i32, broker: Broker) {
+    pub(crate) fn learn_broker(&self, id: i32, broker: &Broker) {
         self.view.send_if_modified(|view| match view.metadata.with_broker(id, broker) {
             Some(newer) => {
                 view.metadata = Arc::new(newer);

@@ -150,9 +150,10 @@ async fn fetch(core: &Arc<Core>, broker: i32, plan: Plan) -> Result<(), Error> {
     let answers = sent.read(&response, version);
     let arrived = core.state.lock().on_fetched(sent.kind, answers, now);
     drop(plan);
-    for (partition, leader) in &arrived.leaders {
-        core.cluster.learn_leader(&partition.topic, partition.partition, leader.broker, leader.epoch);
-    }
+    let leaders = arrived.leaders.iter();
+    core.cluster.learn_leaders(
+        leaders.map(|(partition, leader)| (&*partition.topic, partition.partition, leader.broker, leader.epoch)),
+    );
     if arrived.is_outdated {
         core.cluster.refresh();
     }

@@ -177,12 +177,13 @@ impl Driver {
                     self.availability.ended(sent.broker, outcome.is_ok(), now);
                 }
                 let leaders = runtime.random(|random| sender.on_reply(request, &outcome, now, random));
-                for new in leaders {
-                    if let Some(broker) = new.broker {
+                for new in &leaders {
+                    if let Some(broker) = &new.broker {
                         self.core.cluster.learn_broker(new.leader, broker);
                     }
-                    self.core.cluster.learn_leader(&new.topic, new.partition, new.leader, new.epoch);
                 }
+                let leaders = leaders.iter();
+                self.core.cluster.learn_leaders(leaders.map(|new| (&*new.topic, new.partition, new.leader, new.epoch)));
             }
             Event::Sealed { slot, batch, sealed, taken, kept } => {
                 // A batch that was given up meanwhile has given all of it back.
