@@ -243,32 +243,37 @@ impl Sender {
 
     /// Numbers the queues anew that wait for it and have nothing in flight.
     pub(super) fn renumber(&mut self) {
-        let Some(identity) = self.identity else { return };
         for index in self.renumbering.clone() {
-            let Some(queue) = self.queues.get_mut(&index) else { continue };
-            if queue.batches.iter().any(Batch::is_in_flight) {
-                continue;
+            self.renumber_queue(index);
+        }
+    }
+
+    /// Numbers one queue anew, if it waits for it and has nothing in flight.
+    pub(super) fn renumber_queue(&mut self, index: usize) {
+        if !self.renumbering.contains(&index) {
+            return;
+        }
+        let (Some(current), Some(queue)) = (self.identity, self.queues.get_mut(&index)) else { return };
+        if queue.batches.iter().any(Batch::is_in_flight) {
+            return;
+        }
+        // Another queue may have brought the next epoch already.
+        let is_old = queue.identity() != Some(current);
+        let next = match queue.renumber {
+            Some(Renumber::NextEpoch) if !is_old => following(current),
+            _ => Some(current),
+        };
+        match next {
+            Some(next) => {
+                queue.start_over(next);
+                self.renumbering.remove(&index);
+                self.identity = Some(next);
+                self.list(index);
             }
-            // Another queue may have brought the next epoch already.
-            let current = self.identity.unwrap_or(identity);
-            let is_old = queue.identity() != Some(current);
-            let next = match queue.renumber {
-                Some(Renumber::NextEpoch) if !is_old => following(current),
-                _ => Some(current),
-            };
-            match next {
-                Some(next) => {
-                    queue.start_over(next);
-                    self.renumbering.remove(&index);
-                    self.identity = Some(next);
-                    self.list(index);
-                }
-                // The last epoch is used up: a new id has 32768 more (edge 8).
-                None => {
-                    self.identity = None;
-                    self.wants_identity = true;
-                    return;
-                }
+            // The last epoch is used up: a new id has 32768 more (edge 8).
+            None => {
+                self.identity = None;
+                self.wants_identity = true;
             }
         }
     }

@@ -368,7 +368,7 @@ impl Sender {
         };
         let outcome = self.joined(&batch, settlement).map(|(settlement, records)| (batch.outcome, settlement, records));
         self.settled.push(Settled { outcome, reserved: batch.reserved, body });
-        self.renumber();
+        self.renumber_queue(index);
         self.list(index);
     }
 

@@ -179,3 +179,18 @@ fn a_batch_given_up_and_not_written_costs_an_epoch() {
     fixture.reply(&again, Code::None, 0);
     assert!(next.now().unwrap().is_ok());
 }
+/// Whatever the number of partitions: each looks after itself when the last of its batches is settled.
+#[test]
+fn ten_thousand_partitions_start_over_each_when_nothing_of_it_is_in_flight() {
+    let mut fixture = Fixture::with(&[1; 10_000], |policy| policy.max_request_size = 100_000_000);
+    for partition in (0..10_000).chain(0..10_000) {
+        fixture.batch(partition, 1, 10);
+    }
+    let (first, second) = (fixture.take().unwrap(), fixture.take().unwrap());
+    fixture.reply(&first, Code::InvalidProducerEpoch, -1);
+    fixture.pass(SECOND);
+    assert!(fixture.take().is_none(), "an answer under the old numbers may still come");
+    fixture.reply(&second, Code::InvalidProducerEpoch, -1);
+    fixture.pass(SECOND);
+    assert_eq!(numbers(&fixture.take().unwrap().request), [(1, 0); 10_000]);
+}
