@@ -235,11 +235,9 @@ impl Driver {
     }
 
     fn learn(&self, metadata: &Metadata, clock: i64) {
-        for name in self.core.topics.names() {
-            if let Some(topic) = metadata.topics.get(&*name) {
-                self.core.topics.learn(topic, clock);
-            }
-        }
+        let names = self.core.topics.names();
+        let topics = names.iter().filter_map(|name| metadata.topics.get(&**name));
+        self.core.topics.learn_all(topics.map(|topic| &**topic), clock);
     }
 
     /// Lets callers choose other brokers' partitions than these for records that may go anywhere.

@@ -81,11 +81,37 @@ impl Topics {
 
     /// Takes what metadata says of a topic: new topics and new partitions get slots, known ones keep theirs.
     pub(super) fn learn(&self, topic: &Topic, now: i64) {
-        if topic.partitions.is_empty() {
-            return;
-        }
+        self.learn_all([topic], now);
+    }
+
+    /// The same of several, at once: the table is copied for all that is new in them.
+    pub(super) fn learn_all<'a>(&self, topics: impl IntoIterator<Item = &'a Topic>, now: i64) {
         let mut known = self.known.lock();
-        let Known { slots, avoided } = &mut *known;
+        let table = self.table.load_full();
+        let mut newer = None;
+        for topic in topics {
+            let before = table.get(topic.name.as_str());
+            if let Some((name, slots)) = self.learned(&mut known, topic, before, now) {
+                newer.get_or_insert_with(|| Table::clone(&table)).insert(name, Arc::new(slots));
+            }
+        }
+        if let Some(newer) = newer {
+            self.table.store(Arc::new(newer));
+        }
+    }
+
+    /// A topic as it is to stand in the table, if it is another than `before`.
+    fn learned(
+        &self,
+        known: &mut Known,
+        topic: &Topic,
+        before: Option<&Arc<TopicSlots>>,
+        now: i64,
+    ) -> Option<(Arc<str>, TopicSlots)> {
+        if topic.partitions.is_empty() {
+            return None;
+        }
+        let Known { slots, avoided } = known;
         let leaders = (0..).zip(&topic.partitions).filter_map(|(index, partition)| Some((index, partition.leader?)));
         let available: Arc<[i32]> = leaders.clone().map(|(index, _)| index).collect();
         let mut candidates = available.clone();
@@ -95,13 +121,12 @@ impl Topics {
         if candidates.is_empty() {
             candidates = available.clone();
         }
-        let table = self.table.load_full();
-        if table.get(topic.name.as_str()).is_some_and(|known| {
-            known.slots.len() == topic.partitions.len()
-                && known.available == available
-                && known.candidates == candidates
+        if before.is_some_and(|before| {
+            before.slots.len() == topic.partitions.len()
+                && before.available == available
+                && before.candidates == candidates
         }) {
-            return;
+            return None;
         }
         let name = match slots.get_key_value(topic.name.as_str()) {
             Some((name, _)) => name.clone(),
@@ -112,16 +137,8 @@ impl Topics {
             let index = self.next_index.fetch_add(1, Ordering::Relaxed);
             all.push(Arc::new(Slot::new(name.clone(), all.len() as i32, index)));
         }
-        let topic = TopicSlots {
-            slots: all[..topic.partitions.len()].to_vec(),
-            available,
-            candidates,
-            sticky: Sticky::new(),
-            used: AtomicI64::new(now),
-        };
-        let mut table = Table::clone(&table);
-        table.insert(name, Arc::new(topic));
-        self.table.store(Arc::new(table));
+        let slots = all[..topic.partitions.len()].to_vec();
+        Some((name, TopicSlots { slots, available, candidates, sticky: Sticky::new(), used: AtomicI64::new(now) }))
     }
 
     /// The topics in use, sorted.
@@ -173,6 +190,14 @@ mod tests {
             partitions: leaders.iter().map(partition).collect(),
             error: Code::None,
         }
+    }
+
+    #[test]
+    fn what_metadata_says_of_several_topics_is_learned_at_once() {
+        let topics = Topics::default();
+        let named = |name: &str| Topic { name: name.into(), ..topic(&[Some(1)]) };
+        topics.learn_all(&[named("a"), named("b"), Topic { partitions: Vec::new(), ..named("c") }], 0);
+        assert_eq!(topics.names(), ["a".into(), "b".into()] as [Arc<str>; 2]);
     }
 
     /// edge 16: more partitions are used as soon as they are known, and the old ones keep what they gathered.
