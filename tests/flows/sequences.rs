@@ -315,6 +315,24 @@ async fn keys_follow_the_number_of_partitions() {
     assert_eq!(used.len(), 5);
 }
 
+/// edge 18: a key is written where Java's client would write it, the empty one too; no key goes anywhere.
+#[tokio::test(start_paused = true)]
+async fn keys_are_written_where_java_would_write_them() {
+    let broker = Broker::start().topic("orders", 7).in_memory_only().await;
+    let producer = builder(&broker).build().unwrap();
+    let mut vectors = 0;
+    for line in include_str!("../vectors/murmur2.txt").lines() {
+        let (key, hashes) = line.rsplit_once('"').unwrap_or((line, ""));
+        let Some(key) = key.strip_prefix('"').filter(|key| !key.contains('\\')) else { continue };
+        let positive: i32 = hashes.split(' ').next_back().unwrap().parse().unwrap();
+        let ack = producer.send(Record::to("orders").key(key).value(line)).await.unwrap();
+        assert_eq!(ack.partition(), positive % 7, "{line}");
+        vectors += 1;
+    }
+    assert!(vectors > 10, "{vectors}");
+    producer.send(Record::to("orders").value("no key")).await.unwrap();
+}
+
 /// edge 20: no authorization fails what was sent there, and nothing else.
 #[tokio::test(start_paused = true)]
 async fn a_topic_without_authorization_fails_alone() {

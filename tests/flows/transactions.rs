@@ -213,7 +213,7 @@ async fn offsets_of_a_member_that_was_replaced_abort_the_transaction() {
     }
 }
 
-/// The newest producer of an id fences the others and ends what they left open.
+/// edge 9: the newest producer of an id fences the others and ends what they left open.
 #[tokio::test(start_paused = true)]
 async fn a_zombie_is_fenced() {
     for version in PROTOCOLS {
@@ -267,6 +267,38 @@ async fn the_next_transaction_waits_while_markers_are_written() {
         committed_.unwrap();
         assert!(start.elapsed() < Duration::from_millis(150), "{:?}", start.elapsed());
         assert_eq!(committed(&broker, 0), ["first", "second"]);
+    }
+}
+
+/// edge 23: whatever request is told so, only an abort is allowed, and after it the producer goes on.
+#[tokio::test(start_paused = true)]
+async fn an_abortable_error_of_any_request_allows_an_abort_alone() {
+    for version in PROTOCOLS {
+        let added = if version == 1 { ApiKey::AddPartitionsToTxn } else { ApiKey::Produce };
+        for api in [added, ApiKey::TxnOffsetCommit, ApiKey::EndTxn] {
+            let broker = orders(version).await;
+            let producer = producer(&broker);
+            let transaction = producer.begin().await.unwrap();
+            broker.once(api, Code::TransactionAbortable.to_wire());
+            put(&transaction, 0, "lost").await;
+            let group = group_metadata(&broker);
+            drop(transaction.send_offsets([(TopicPartition::new("stock", 0), 5.into())], &group).await);
+            let unfinished = transaction.commit().await.unwrap_err();
+            let error = unfinished.error();
+            assert_eq!(
+                (error.retry(), error.code()),
+                (Retry::Abort, Some(Code::TransactionAbortable)),
+                "{api:?}: {error}"
+            );
+            let unfinished = unfinished.into_transaction().commit().await.unwrap_err();
+            assert_eq!(unfinished.error().retry(), Retry::Abort, "{api:?}");
+            unfinished.into_transaction().abort().await.unwrap();
+            let next = producer.begin().await.unwrap();
+            put(&next, 0, "kept").await;
+            next.commit().await.unwrap();
+            assert_eq!(committed(&broker, 0), ["kept"], "version {version}, {api:?}");
+            assert!(broker.committed("billing", "stock", 0).is_none());
+        }
     }
 }
 
