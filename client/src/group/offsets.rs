@@ -12,6 +12,7 @@ use ottla_wire::{Code, Str};
 use super::Identity;
 use crate::TopicPartition;
 use crate::consume::{OffsetAndMetadata, known_epoch};
+use crate::record::by_topic;
 
 /// The last versions that name topics instead of giving their ids, which a commit of any topic may not know.
 pub(crate) const LAST_COMMIT_BY_NAME: i16 = 9;
@@ -32,29 +33,23 @@ pub(crate) fn commit_request(
     identity: &Identity,
     offsets: &Offsets,
 ) -> OffsetCommitRequest {
-    let mut topics: Vec<OffsetCommitRequestTopic> = Vec::new();
-    for (partition, committed) in offsets {
+    let entries = offsets.iter().map(|(partition, committed)| {
         let entry = OffsetCommitRequestPartition {
             partition_index: partition.partition,
             committed_offset: committed.offset,
             committed_leader_epoch: committed.leader_epoch.unwrap_or(-1),
             committed_metadata: Some(committed.metadata.as_str().into()),
         };
-        match topics.last_mut().filter(|topic| *topic.name == *partition.topic) {
-            Some(topic) => topic.partitions.push(entry),
-            None => topics.push(OffsetCommitRequestTopic {
-                name: (&*partition.topic).into(),
-                partitions: vec![entry],
-                ..OffsetCommitRequestTopic::default()
-            }),
-        }
-    }
+        (&*partition.topic, entry)
+    });
+    let topic =
+        |(name, partitions)| OffsetCommitRequestTopic { name, partitions, ..OffsetCommitRequestTopic::default() };
     OffsetCommitRequest {
         group_id: group.clone(),
         generation_id_or_member_epoch: identity.generation,
         member_id: identity.member_id.clone(),
         group_instance_id: instance_id.cloned(),
-        topics,
+        topics: by_topic(entries).into_iter().map(topic).collect(),
     }
 }
 
@@ -75,13 +70,7 @@ pub(crate) fn fetch_request<'a>(
     partitions: impl Iterator<Item = &'a TopicPartition>,
     version: i16,
 ) -> OffsetFetchRequest {
-    let mut topics: Vec<(Str, Vec<i32>)> = Vec::new();
-    for partition in partitions {
-        match topics.last_mut().filter(|(topic, _)| **topic == *partition.topic) {
-            Some((_, indexes)) => indexes.push(partition.partition),
-            None => topics.push(((&*partition.topic).into(), vec![partition.partition])),
-        }
-    }
+    let topics = by_topic(partitions.map(|partition| (&*partition.topic, partition.partition)));
     let mut request = OffsetFetchRequest { require_stable: version >= STABLE, ..OffsetFetchRequest::default() };
     if version < BY_GROUP {
         let topic = |(name, partition_indexes)| OffsetFetchRequestTopic { name, partition_indexes };
