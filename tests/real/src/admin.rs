@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
-use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
@@ -36,11 +36,25 @@ impl Cluster {
     /// # Errors
     /// If no running broker creates it.
     pub fn topic(&self, purpose: &str, partitions: u16) -> Result<String> {
+        self.topic_with(purpose, partitions, &[])
+    }
+
+    /// [`Cluster::topic`] with properties of its own, such as `max.message.bytes`.
+    ///
+    /// # Errors
+    /// As [`Cluster::topic`].
+    pub fn topic_with(&self, purpose: &str, partitions: u16, properties: &[(&str, &str)]) -> Result<String> {
         let name = unique(purpose);
+        let property = |&(key, value): &(&str, &str)| {
+            CreatableTopicConfig::default()
+                .with_name(StrBytes::from_string(key.to_owned()))
+                .with_value(Some(StrBytes::from_string(value.to_owned())))
+        };
         let topic = CreatableTopic::default()
             .with_name(topic_name(&name))
             .with_num_partitions(partitions.into())
-            .with_replication_factor(-1);
+            .with_replication_factor(-1)
+            .with_configs(properties.iter().map(property).collect());
         let request =
             CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(ANSWER.as_millis() as i32);
         eventually(&format!("topic {name}"), || {
@@ -191,7 +205,7 @@ impl Cluster {
         call(self.running()?.next().context("no broker runs")?, version, request)
     }
 
-    fn running(&self) -> Result<impl Iterator<Item = SocketAddr>> {
+    pub(crate) fn running(&self) -> Result<impl Iterator<Item = SocketAddr>> {
         let mut running = Vec::new();
         for node in &self.nodes {
             if node.state()? == State::Running {
@@ -203,7 +217,7 @@ impl Cluster {
 }
 
 /// Tries until there is something; an error that another attempt may not meet is no end.
-fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+pub(crate) fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let mut passing = None;
     let found = until(what, CHANGE, || match attempt() {
         Err(error) if is_passing(&error) => {

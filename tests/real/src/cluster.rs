@@ -168,6 +168,12 @@ impl Cluster {
         Some(addresses.collect::<Option<Vec<_>>>()?.join(","))
     }
 
+    /// Version of Apache Kafka, such as `4.3.1`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        self.release.version()
+    }
+
     /// The numbers of all brokers, dead or alive.
     pub fn brokers(&self) -> impl Iterator<Item = u16> + '_ {
         self.nodes.iter().map(|node| node.id)

@@ -9,6 +9,7 @@
 //! options.rs   what to start            release.rs   jars, made once per version      listener.rs  security of each listener
 //! cluster.rs   start, break, inspect    java.rs      the command line of a JVM        admin.rs     topics, leaders
 //! node.rs      one broker               process.rs   a process known by its pid file  keeper.rs    the end of everything
+//! tool.rs      Java's tools and clients transaction.rs  what is known of transactions
 //! ```
 //!
 //! With `OTTLA_KEEP_KAFKA` set, what a cluster of a test wrote stays in `target/kafka/`: to read a broker's log.
@@ -33,6 +34,7 @@ mod release;
 mod settings;
 mod sharing;
 mod tool;
+mod transaction;
 mod wait;
 mod warm_up;
 
@@ -44,5 +46,6 @@ pub use options::ClusterOptions;
 pub use program::{Ended, Lines, Program, send_signal};
 pub use release::{OLDER_VERSION, Release, VERSION};
 pub use rustix::process::Signal;
-pub use sharing::{Broken, Shared, VERSION_VARIABLE, shared, shared_to_break, unique};
+pub use sharing::{Broken, Shared, VERSION_VARIABLE, older, shared, shared_to_break, unique};
+pub use transaction::TransactionalState;
 pub use wait::until;

@@ -1,4 +1,4 @@
-//! One cluster of three brokers for all tests of a test binary.
+//! One cluster of three brokers for all tests of a test binary, and one broker of the line before.
 
 use std::ops::Deref;
 use std::process;
@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use crate::cluster::{Cluster, State};
 use crate::options::ClusterOptions;
-use crate::release::VERSION;
+use crate::release::{OLDER_VERSION, VERSION};
 
 /// The environment variable that makes [`shared`] start another version of Kafka than [`VERSION`].
 pub const VERSION_VARIABLE: &str = "OTTLA_KAFKA_VERSION";
@@ -19,6 +19,12 @@ static CLUSTER: LazyLock<RwLock<Cluster>> = LazyLock::new(|| {
     let version = std::env::var(VERSION_VARIABLE).unwrap_or_else(|_| VERSION.to_owned());
     let cluster = Cluster::start(&ClusterOptions::default().version(&version));
     RwLock::new(cluster.unwrap_or_else(|error| panic!("start the cluster that the tests share: {error:#}")))
+});
+
+/// Never dropped either. One broker: what an older Kafka says differs, not how its brokers fail.
+static OLDER: LazyLock<Cluster> = LazyLock::new(|| {
+    let cluster = Cluster::start(&ClusterOptions::default().brokers(1).version(OLDER_VERSION));
+    cluster.unwrap_or_else(|error| panic!("start the older broker that the tests share: {error:#}"))
 });
 
 /// The shared cluster, whole for as long as this is held.
@@ -45,6 +51,15 @@ pub fn shared() -> Shared {
 #[must_use]
 pub fn shared_to_break() -> Broken {
     Broken(CLUSTER.write().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// One broker of [`OLDER_VERSION`] that all tests of this process share, started at the first call. No test breaks it.
+///
+/// # Panics
+/// If it cannot be started.
+#[must_use]
+pub fn older() -> &'static Cluster {
+    &OLDER
 }
 
 /// A name for a topic or a group that nothing else in the cluster has, beginning with `purpose`.
