@@ -7,4 +7,5 @@ mod embedded_transactions;
 mod groups;
 mod produce;
 mod program;
+mod transactional_producer;
 mod transactions;
