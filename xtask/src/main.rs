@@ -1,6 +1,7 @@
 //! Every chore of the project behind one command: `cargo xtask --help`.
 
 mod bench;
+mod chaos;
 mod command;
 mod deny;
 mod fuzz;
@@ -24,6 +25,9 @@ struct Xtask {
 enum Chore {
     /// Measures: the benchmarks of all packages, or of one.
     Bench(bench::Bench),
+    /// Lets brokers and programs die at random for some minutes, and counts what is left.
+    #[command(subcommand)]
+    Chaos(chaos::Chaos),
     /// Checks licences and dependencies, as .deny.toml has them.
     Deny(deny::Deny),
     /// Feeds hostile bytes to everything that reads from the network.
@@ -40,6 +44,7 @@ enum Chore {
 fn main() -> ExitCode {
     let done = match Xtask::parse().chore {
         Chore::Bench(bench) => bench::run(&bench),
+        Chore::Chaos(chaos) => chaos::run(&chaos),
         Chore::Deny(deny) => deny::run(&deny),
         Chore::Fuzz(fuzz) => fuzz::run(&fuzz),
         Chore::Kafka(kafka) => kafka::run(kafka),

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::certificates;
 use crate::java::{Archive, Role};
-use crate::keeper::Keeper;
+use crate::keeper::{KEEP_FILE, Keeper};
 use crate::layout::{self, Layout};
 use crate::listener::Listener;
 use crate::node::Node;
@@ -172,6 +172,20 @@ impl Cluster {
     #[must_use]
     pub fn version(&self) -> &str {
         self.release.version()
+    }
+
+    /// The folder with all that the brokers and what runs beside them write.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Leaves that folder where it is when the cluster ends: to find out what went wrong.
+    ///
+    /// # Errors
+    /// If a file cannot be written there.
+    pub fn keep_files(&self) -> Result<()> {
+        Ok(fs::write(self.folder.join(KEEP_FILE), "")?)
     }
 
     /// The numbers of all brokers, dead or alive.

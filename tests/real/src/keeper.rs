@@ -13,6 +13,9 @@ use anyhow::{Context, Result};
 /// If this variable is set, the cluster's folder with its logs stays: to find out why a test failed.
 pub(crate) const KEEP: &str = "OTTLA_KEEP_KAFKA";
 
+/// The file in a cluster's folder that does the same for this one.
+pub(crate) const KEEP_FILE: &str = "keep";
+
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
 cat >/dev/null
@@ -21,7 +24,7 @@ for file in "$0"/pids/*; do
     # Empty for a moment while a shell becomes a JVM; another's if the pid was given away.
     case $line in '' | *"$0"*) kill -9 "$pid" ;; esac
 done
-[ -z "$1" ] || exit 0
+[ -z "$1" ] && [ ! -e "$0/keep" ] || exit 0
 # What dies may still write for a moment.
 for try in 1 2 3 4 5 6 7 8 9; do rm -rf "$0" && break; sleep 0.2; done
 "#;

@@ -103,9 +103,17 @@ pub(crate) fn lasting_folder() -> PathBuf {
 
 /// `kafka/` in the workspace's target folder, which git ignores and `cargo clean` removes.
 pub(crate) fn clusters_folder() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("/"));
-    workspace.join(target).join("kafka")
+    target_folder().join("kafka")
+}
+
+/// Where cargo puts what it makes.
+pub(crate) fn target_folder() -> PathBuf {
+    workspace().join(env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from))
+}
+
+/// The top of the workspace.
+pub(crate) fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("/"))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //! cluster.rs   start, break, inspect    java.rs      the command line of a JVM        admin.rs     topics, leaders
 //! node.rs      one broker               process.rs   a process known by its pid file  keeper.rs    the end of everything
 //! tool.rs      Java's tools and clients transaction.rs  what is known of transactions
+//! chaos/       a copy in transactions while everything dies
 //! ```
 //!
 //! With `OTTLA_KEEP_KAFKA` set, what a cluster of a test wrote stays in `target/kafka/`: to read a broker's log.
@@ -18,6 +19,7 @@
 
 mod admin;
 mod certificates;
+mod chaos;
 mod cluster;
 mod install;
 mod java;
@@ -38,6 +40,7 @@ mod transaction;
 mod wait;
 mod warm_up;
 
+pub use chaos::{CopyChaos, Report};
 pub use cluster::{Cluster, State, Status};
 pub use install::{need, need_kafka};
 pub use listener::Listener;

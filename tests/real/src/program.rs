@@ -11,20 +11,30 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::layout;
 use crate::wait::until;
 
 /// How long a program may take to end once it was told to.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// The binary, brought up to date once per process.
-static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+static BINARY: LazyLock<PathBuf> =
+    LazyLock::new(|| built(&["--package", "ottla-cli"], "debug/ottla").unwrap_or_else(|error| panic!("{error:#}")));
+
+/// What `cargo build` with these arguments makes of this tree, and where in the target folder.
+pub(crate) fn built(arguments: &[&str], path: &str) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo).args(["build", "--quiet", "--package", "ottla-cli"]).status();
-    assert!(built.is_ok_and(|status| status.success()), "cargo build --package ottla-cli failed");
-    // This binary is in `deps` of the folder where that one is.
-    let test = std::env::current_exe().expect("this program has a path");
-    test.ancestors().nth(2).expect("target/debug/deps/test").join("ottla")
-});
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet"]).args(arguments).current_dir(layout::workspace());
+    let status = build.status().context("start cargo")?;
+    ensure!(status.success(), "cargo build {}: {status}", arguments.join(" "));
+    Ok(layout::target_folder().join(path))
+}
+
+/// Where [`Program`]s run from.
+pub(crate) fn binary() -> &'static Path {
+    &BINARY
+}
 
 /// A running `ottla`. What it writes goes to files; it is killed when this is dropped.
 #[derive(Debug)]

@@ -90,6 +90,11 @@ impl Release {
         if self.is_older() { "kafka.tools.ConsoleProducer" } else { "org.apache.kafka.tools.ConsoleProducer" }
     }
 
+    /// Kafka's reader of its log files, which moved too.
+    pub(crate) fn log_dump(&self) -> &'static str {
+        if self.is_older() { "kafka.tools.DumpLogSegments" } else { "org.apache.kafka.tools.DumpLogSegments" }
+    }
+
     /// The metadata that a new broker begins with.
     pub(crate) fn bootstrap_checkpoint(&self) -> PathBuf {
         self.folder.join(settings::BOOTSTRAP_CHECKPOINT)

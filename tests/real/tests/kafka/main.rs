@@ -1,6 +1,7 @@
 //! Tests against real Apache Kafka: one binary, so that all of them share one cluster.
 
 mod alike;
+mod chaos;
 mod cluster;
 mod embedded;
 mod embedded_transactions;

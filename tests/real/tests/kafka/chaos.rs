@@ -1,0 +1,15 @@
+//! A minute of what `cargo xtask chaos` does for longer.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use real::CopyChaos;
+
+#[test]
+fn a_copy_in_transactions_that_dies_among_dying_brokers_is_whole() -> Result<()> {
+    let chaos = CopyChaos::seeded(7).duration(Duration::from_secs(45)).records(15_000).copies(2);
+    let report = chaos.run()?;
+    eprintln!("{report}");
+    ensure!(report.is_good(), "{report}");
+    Ok(())
+}
