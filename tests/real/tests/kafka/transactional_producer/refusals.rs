@@ -11,7 +11,7 @@ with_both_protocols! {
     a_fenced_producer_that_goes_on_sending_learns_it_too
     a_transaction_open_for_too_long_is_aborted_and_its_producer_is_told
     a_producer_that_aborts_what_was_open_for_too_long_goes_on_or_is_fenced
-    a_timeout_over_the_brokers_maximum_is_refused
+    a_timeout_over_the_brokers_maximum_is_an_error_that_names_it
 }
 
 fn is_fenced(error: &Error) -> Result<()> {
@@ -97,10 +97,11 @@ async fn a_producer_that_aborts_what_was_open_for_too_long_goes_on_or_is_fenced(
     Finished::topic(cluster, &topic).await?.is_committed(&values("next", 3))
 }
 
-async fn a_timeout_over_the_brokers_maximum_is_refused(cluster: &Cluster) -> Result<()> {
+async fn a_timeout_over_the_brokers_maximum_is_an_error_that_names_it(cluster: &Cluster) -> Result<()> {
     let builder = Producer::builder(cluster.bootstrap()).transactional_id(unique("greedy"));
     let producer = builder.set("transaction.timeout.ms", "900001").build_transactional()?;
     let error = producer.init().await.err().context("more than the broker's maximum is allowed")?;
     ensure!(error.code() == Some(Code::InvalidTransactionTimeout), "{error:?}");
+    ensure!(error.to_string().contains("transaction.timeout.ms"), "{error}");
     Ok(())
 }
