@@ -630,6 +630,7 @@ async fn settings_that_contradict_transactions_are_refused_by_name() {
         .await
         .unwrap_err();
     assert_eq!(error.code(), Some(Code::InvalidTransactionTimeout));
+    assert!(error.to_string().contains("`transaction.timeout.ms`"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

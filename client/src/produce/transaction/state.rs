@@ -385,7 +385,10 @@ impl Transactions {
             None if error.is_retriable() || matches!(error.kind(), Kind::Protocol | Kind::Closed) => Meaning::Retry,
             None => Meaning::Fatal,
         };
-        let context = format!("{} of transactional id {}", request.name(), self.id);
+        let mut context = format!("{} of transactional id {}", request.name(), self.id);
+        if error.code() == Some(Code::InvalidTransactionTimeout) {
+            context += ": `transaction.timeout.ms` is over the broker's `transaction.max.timeout.ms`";
+        }
         match meaning {
             Meaning::Retry | Meaning::RetryElsewhere | Meaning::RetrySoon => {
                 let wait = self.backoff.next(random);
