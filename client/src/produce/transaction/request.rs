@@ -88,7 +88,10 @@ impl Request {
                 Meaning::RetryElsewhere
             }
             (Self::Offsets(..), Code::RequestTimedOut) => Meaning::RetryElsewhere,
-            (Self::AddPartitions(..), Code::ConcurrentTransactions) => Meaning::RetrySoon,
+            // Under the newer protocol offsets may be the first that a transaction adds.
+            (Self::AddPartitions(..) | Self::AddOffsets(..) | Self::Offsets(..), Code::ConcurrentTransactions) => {
+                Meaning::RetrySoon
+            }
             (_, code) if code.retriable() => Meaning::Retry,
             // Old coordinators say it of a fenced producer.
             (_, Code::InvalidProducerEpoch | Code::ProducerFenced) => Meaning::Fenced,

@@ -545,6 +545,7 @@ fn each_code_means_what_java_takes_it_for() {
         (&add_offsets, Code::InvalidTxnState, Meaning::Fatal),
         (&offsets, Code::RequestTimedOut, Meaning::RetryElsewhere),
         (&offsets, Code::CoordinatorLoadInProgress, Meaning::Retry),
+        (&offsets, Code::ConcurrentTransactions, Meaning::RetrySoon),
         (&offsets, Code::IllegalGeneration, Meaning::Abortable),
         (&offsets, Code::UnsupportedForMessageFormat, Meaning::Fatal),
         (&COMMIT, Code::InvalidTxnState, Meaning::Fatal),
