@@ -253,7 +253,7 @@ impl Driver {
         if closing || self.core.memory.is_exhausted() {
             self.close_open();
         }
-        let (lingered, mut slots) = {
+        let (lingered, filled) = {
             let mut news = self.core.inbox.news.lock();
             let count = news.opened.iter().take_while(|(until, ..)| *until <= now).count();
             let lingered: Vec<_> = news.opened.drain(..count).collect();
@@ -261,19 +261,15 @@ impl Driver {
             self.core.inbox.timer_is_set.store(set, Ordering::Release);
             (lingered, std::mem::take(&mut news.filled))
         };
-        for slot in slots.drain(..) {
+        for slot in filled {
             self.take_closed(&slot);
         }
         for (until, slot, batch) in lingered {
             self.on_lingered(Lingered { until, slot, batch });
         }
-        let given_up = self.overdue.oldest().filter(|oldest| self.expiry(*oldest) <= now);
-        if given_up.is_some() {
-            let config = &self.core.config;
-            let age = config.delivery_timeout.saturating_sub(config.linger);
-            for lingered in now.checked_sub(age).map(|until| self.overdue.take_until(until)).unwrap_or_default() {
-                self.close(&lingered);
-            }
+        let given_up = now.checked_sub(self.patience()).map(|until| self.overdue.take_until(until));
+        for lingered in given_up.into_iter().flatten() {
+            self.close(&lingered);
         }
         for leader in self.overdue.leaders() {
             let room = self.sender.room(leader);
@@ -308,10 +304,10 @@ impl Driver {
         self.take_closed(&lingered.slot);
     }
 
-    /// When a batch that had lingered until `lingered` is given up, sent or not.
-    fn expiry(&self, lingered: Instant) -> Instant {
+    /// How long a batch that has lingered may go on waiting until it is given up, sent or not.
+    fn patience(&self) -> Duration {
         let config = &self.core.config;
-        after(lingered, config.delivery_timeout.saturating_sub(config.linger))
+        config.delivery_timeout.saturating_sub(config.linger)
     }
 
     /// Closes every open batch, whether it has lingered or not. Each was put in the inbox under the lock of its partition,
@@ -474,7 +470,7 @@ impl Driver {
             news.opened.front().map(|(until, ..)| *until)
         };
         let close = self.close.as_ref().and_then(|(deadline, _)| *deadline);
-        let overdue = self.overdue.oldest().map(|lingered| self.expiry(lingered));
+        let overdue = self.overdue.oldest().map(|lingered| after(lingered, self.patience()));
         let retry = self.transactions.as_ref().and_then(Transactions::wake_at);
         let availability = self.availability.wake_at();
         [linger, close, overdue, retry, availability, self.sender.wake_at()].into_iter().flatten().min()
