@@ -46,6 +46,14 @@ const APIS: &[&str] = &[
     "EndTxn",
     "TxnOffsetCommit",
     "ConsumerGroupDescribe",
+    "ConsumerGroupHeartbeat",
+    "GetTelemetrySubscriptions",
+    "OffsetForLeaderEpoch",
+    "PushTelemetry",
+    "ShareAcknowledge",
+    "ShareFetch",
+    "ShareGroupDescribe",
+    "ShareGroupHeartbeat",
 ];
 
 /// The newest version that Kafka 2.1 speaks, by API key: older ones are never chosen. APIs beyond came later.
