@@ -185,12 +185,29 @@ struct Driver {
 }
 
 /// What the halves of a connection tell each other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Signals {
-    /// Another deadline is the next, or there is none any more.
+    max_idle: Duration,
+    /// When the deadlines are looked at next, if nothing asks for it before.
+    look_at: Mutex<Option<Instant>>,
+    /// Something is due before that.
     rearm: Notify,
     /// Nothing is in flight any more.
     drained: Notify,
+}
+
+impl Signals {
+    fn new(max_idle: Duration) -> Self {
+        Self { max_idle, look_at: Mutex::new(None), rearm: Notify::new(), drained: Notify::new() }
+    }
+
+    /// Something is due then: most often later than the next look, and over by the time of that.
+    fn is_due(&self, at: Option<Instant>) {
+        let Some(at) = at else { return };
+        if self.look_at.lock().is_none_or(|look_at| at < look_at) {
+            self.rearm.notify_one();
+        }
+    }
 }
 
 /// Why a connection ended.
@@ -335,13 +352,13 @@ impl Driver {
     async fn serve(&mut self, stream: Box<dyn Stream>, reader: FrameReader, versions: &Versions) -> End {
         let (read_half, write_half) = tokio::io::split(stream);
         let pipeline = Mutex::new(Pipeline::new(Instant::now()));
-        let signals = Signals::default();
-        let (context, target, status) = (self.context.clone(), self.target.clone(), self.status.clone());
+        let signals = Signals::new(self.context.config.connections_max_idle);
+        let (target, status) = (self.target.clone(), self.status.clone());
         let end = {
             let abandon = self.abandon.clone();
             let meter = self.meter.clone();
             let receive = receive(read_half, reader, &pipeline, &target, &status, &meter, &signals);
-            let watch = watch(&pipeline, &signals, context.config.connections_max_idle, &target);
+            let watch = watch(&pipeline, &signals, &target);
             let send = self.send(write_half, versions, &pipeline, &signals);
             tokio::select! {
                 biased;
@@ -425,11 +442,8 @@ impl Driver {
                 {
                     // Before the write: the answer may be there before the write is seen to end.
                     let mut pipeline = pipeline.lock();
-                    let earlier = pipeline.deadline();
                     pipeline.sent(self.correlation, timeout, sent, Instant::now());
-                    if earlier != pipeline.deadline() {
-                        signals.rearm.notify_one();
-                    }
+                    signals.is_due(pipeline.deadline());
                 }
                 write(&mut stream, frame).await
             } else {
@@ -522,7 +536,7 @@ async fn receive(
                     pipeline.mute(throttle, Instant::now());
                 }
                 if pipeline.is_empty() {
-                    signals.rearm.notify_one();
+                    signals.is_due(pipeline.idle_at(signals.max_idle));
                     signals.drained.notify_one();
                 }
             }
@@ -535,11 +549,11 @@ async fn receive(
 }
 
 /// Ends when the oldest request has waited too long, or nothing was asked for too long.
-async fn watch(pipeline: &Mutex<Pipeline<Sent>>, signals: &Signals, max_idle: Duration, target: &Target) -> End {
+async fn watch(pipeline: &Mutex<Pipeline<Sent>>, signals: &Signals, target: &Target) -> End {
     loop {
         let (deadline, idle) = {
             let pipeline = pipeline.lock();
-            (pipeline.deadline(), pipeline.idle_at(max_idle))
+            (pipeline.deadline(), pipeline.idle_at(signals.max_idle))
         };
         let now = Instant::now();
         if deadline.is_some_and(|deadline| deadline <= now) {
@@ -550,6 +564,7 @@ async fn watch(pipeline: &Mutex<Pipeline<Sent>>, signals: &Signals, max_idle: Du
             return End::Idle;
         }
         let next = deadline.or(idle);
+        *signals.look_at.lock() = next;
         tokio::select! {
             biased;
             () = signals.rearm.notified() => {}

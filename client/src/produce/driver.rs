@@ -26,7 +26,7 @@ use super::transaction::{self, Begun, Reply, Transactions};
 use crate::cluster::{Cluster, Lane, Metadata, View};
 use crate::config::Acks;
 use crate::connection::{Answer, Backoff, Typed};
-use crate::deadline::{after, sleep_until};
+use crate::deadline::{Alarm, after};
 use crate::error::{Error, Kind};
 use crate::group::metadata::GroupMetadata;
 use crate::group::offsets::Offsets;
@@ -128,6 +128,7 @@ pub(super) struct Driver {
 impl Driver {
     async fn run(mut self) {
         self.on_view();
+        let mut alarm = Alarm::default();
         loop {
             let now = Instant::now();
             // Once for the whole round: what is enqueued before `closing` is set is gathered before the end is near.
@@ -155,7 +156,7 @@ impl Driver {
                 event = self.events.recv() => if let Some(event) = event { self.on_events(event) },
                 changed = self.views.changed() => if changed.is_ok() { self.on_view() },
                 () = self.core.inbox.wake.notified() => {}
-                () = sleep_until(wake_at), if wake_at.is_some() => {}
+                () = alarm.until(wake_at) => {}
             }
         }
     }
