@@ -10,6 +10,7 @@ mod consume;
 mod deadline;
 mod error;
 mod group;
+mod panicked;
 mod produce;
 mod record;
 mod runtime;
@@ -25,6 +26,9 @@ pub use consume::{
     Records, TimestampType,
 };
 pub use error::{Error, Kind, Retry};
+pub use group::assign::{
+    Assignor, GroupMember, GroupTopics, MemberAssignment, RangeAssignor, RebalanceProtocol, RoundRobinAssignor,
+};
 pub use group::metadata::GroupMetadata;
 pub use ottla_wire::{Code, Uuid};
 pub use produce::{

@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::error::{Error, Kind};
+use crate::group::assign::Assignor;
 use crate::net::Connector;
 
 /// What a builder was given beside settings.
@@ -22,6 +23,7 @@ pub(crate) struct Environment {
     pub(crate) connector: Option<Arc<dyn Connector>>,
     pub(crate) runtime: Option<Handle>,
     pub(crate) seed: Option<u64>,
+    pub(crate) assignors: Vec<Arc<dyn Assignor>>,
 }
 
 /// Starts tasks, and knows the time and chance of one client.

@@ -1,5 +1,6 @@
 //! A consumer's settings, and the rules between them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::with_client_rows;
@@ -7,7 +8,8 @@ use super::value::{
     AssignmentStrategy, ClientDnsLookup, IsolationLevel, OffsetReset, RecordingLevel, RecoveryStrategy,
 };
 use super::{invalid, ms, settings};
-use crate::error::{Error, Kind};
+use crate::error::Error;
+use crate::group::assign::Assignor;
 
 with_client_rows! {
     settings! {
@@ -38,12 +40,24 @@ with_client_rows! {
 }
 
 impl ConsumerBuilder {
+    /// Adds an assignor to those that this consumer offers its group: it is preferred over those added later, and over
+    /// those of `partition.assignment.strategy`, which are offered only if that is set as well.
+    ///
+    /// It serves one consumer: a builder must not be cloned after this if it remembers something.
+    pub fn assignor(mut self, assignor: impl Assignor) -> Self {
+        self.environment.assignors.push(Arc::new(assignor));
+        self
+    }
+
     /// The settings, checked one by one and against each other.
     pub(crate) fn validated(mut self) -> Result<(ConsumerConfig, crate::runtime::Environment), Error> {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
         self.config.validate()?;
+        if !self.environment.assignors.is_empty() && !self.config.chosen.contains("partition.assignment.strategy") {
+            self.config.partition_assignment_strategy.clear();
+        }
         Ok((self.config, self.environment))
     }
 }
@@ -66,9 +80,6 @@ impl ConsumerConfig {
         }
         if self.max_poll_interval.is_zero() {
             return Err(invalid("max.poll.interval.ms", "0", "must be at least 1"));
-        }
-        if self.partition_assignment_strategy.is_empty() {
-            return Err(Error::new(Kind::Config, "setting `partition.assignment.strategy` names no strategy"));
         }
         if self.heartbeat_interval >= self.session_timeout {
             let value = self.heartbeat_interval.as_millis().to_string();

@@ -57,6 +57,7 @@ use crate::cluster::Cluster;
 use crate::config::{ConsumerBuilder, ConsumerConfig};
 use crate::error::{Error, Kind};
 use crate::group::Identity;
+use crate::group::assign::Assignors;
 use crate::group::metadata::GroupMetadata;
 use crate::group::offsets::Offsets;
 use crate::telemetry::{Metrics, Role};
@@ -281,11 +282,12 @@ impl ConsumerBuilder {
     /// [`Kind::Config`], naming the setting, its value and what is allowed.
     pub fn build(self) -> Result<Consumer, Error> {
         let (config, environment) = self.validated()?;
+        let assignors = Assignors::new(&environment.assignors, &config.partition_assignment_strategy)?;
         let auto_create = config.allow_auto_create_topics;
         let cluster = Cluster::start(config.client.clone(), environment, auto_create, Role::Consumer)?;
         let random = cluster.runtime().random(fastrand::Rng::fork);
         let core = Arc::new(Core {
-            state: Mutex::new(State::new(&config, random, cluster.runtime().now())),
+            state: Mutex::new(State::new(&config, assignors, random, cluster.runtime().now())),
             decompressor: Mutex::new(Decompressor::new(decode::MAX_DECOMPRESSED)),
             ready: Notify::new(),
             work: Notify::new(),

@@ -22,6 +22,7 @@ use crate::config::{ConsumerConfig, OffsetReset};
 use crate::connection::Backoff;
 use crate::error::{Error, Kind};
 use crate::group::Identity;
+use crate::group::assign::Assignors;
 use crate::group::classic::{Classic, Settings};
 use crate::group::metadata::GroupMetadata;
 use crate::group::offsets::Offsets;
@@ -91,14 +92,14 @@ pub(super) struct Farewell {
 }
 
 impl State {
-    pub(super) fn new(config: &ConsumerConfig, random: fastrand::Rng, now: Instant) -> Self {
+    pub(super) fn new(config: &ConsumerConfig, assignors: Assignors, random: fastrand::Rng, now: Instant) -> Self {
         let backoff = Backoff::new(config.client.retry_backoff, config.client.retry_backoff_max);
         let interval = config.enable_auto_commit.then_some(config.auto_commit_interval);
         Self {
             positions: Positions::new(backoff),
             turns: Turns::default(),
             commits: Commits::new(interval, now),
-            group: config.group_id().map(|group| Classic::new(Settings::of(config, group), now)),
+            group: config.group_id().map(|group| Classic::new(Settings::of(config, group, assignors), now)),
             assigned_as: Identity::NOBODY,
             handed_out_as: None,
             mode: Mode::Nothing,

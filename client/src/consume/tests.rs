@@ -24,6 +24,7 @@ use crate::cluster::{Metadata, Partition, Topic};
 use crate::config::ConsumerConfig;
 use crate::error::{Error, Kind};
 use crate::group::Identity;
+use crate::group::assign::Assignors;
 use crate::group::classic::Step;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -66,7 +67,8 @@ impl Fixture {
             config.set(key, value).unwrap();
         }
         let now = Instant::now();
-        let state = State::new(&config, fastrand::Rng::with_seed(7), now);
+        let assignors = Assignors::new(&[], &config.partition_assignment_strategy).unwrap();
+        let state = State::new(&config, assignors, fastrand::Rng::with_seed(7), now);
         Self { state, now, decompressor: Decompressor::new(1 << 20) }
     }
 

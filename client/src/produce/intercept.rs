@@ -3,7 +3,6 @@
 //! A producer without one pays a branch per record. With some, each batch keeps the timestamps and headers of its
 //! records until it is settled.
 
-use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use parking_lot::Mutex;
 use super::delivery::{Ack, Outcome};
 use crate::config::Setting;
 use crate::error::{Error, Kind};
+use crate::panicked::said;
 use crate::record::{Payload, Record};
 
 /// Sees, and may change, every record on its way, and hears what became of it. Set by
@@ -140,12 +140,6 @@ impl Interceptors {
             }
         }
     }
-}
-
-/// What a panic said.
-fn said(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it did not say why")
 }
 
 impl From<Vec<Arc<dyn ProducerInterceptor>>> for Interceptors {

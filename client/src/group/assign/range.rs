@@ -1,29 +1,58 @@
 //! Consecutive partitions of each topic, near the member if racks are known (KIP-881).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::{Assignment, Member, Racks, Topics, empty};
+use ottla_wire::Str;
+
+use super::{Assignor, GroupMember, GroupTopics, MemberAssignment, Racks};
 use crate::TopicPartition;
+
+/// What each member gets, in the order of the members.
+type Shares = Vec<Vec<TopicPartition>>;
+
+/// Consecutive partitions of each topic to each of its members, near the member if racks are known (KIP-881).
+///
+/// Topics of the same members with as many partitions are shared out alike, so that partitions of the same number,
+/// which have the same keys, come together. The property's value `range`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RangeAssignor;
+
+impl Assignor for RangeAssignor {
+    fn name(&self) -> &str {
+        "range"
+    }
+
+    fn assign(
+        &self,
+        members: &[GroupMember],
+        topics: &GroupTopics,
+    ) -> Result<BTreeMap<String, MemberAssignment>, Box<dyn std::error::Error + Send + Sync>> {
+        let ids = members.iter().map(|member| member.member_id.clone());
+        Ok(ids.zip(assign(members, topics).into_iter().map(MemberAssignment::from)).collect())
+    }
+}
 
 /// Gives each member of a topic an equal run of its partitions, the first members one more where they don't divide.
 ///
 /// If members and replicas have racks, and not every partition is in every rack, partitions go first to a member in a
 /// rack of theirs, as long as the shares stay equal; topics of the same members and as many partitions are then
 /// shared out alike.
-pub(super) fn assign(members: &[&Member], topics: &Topics) -> Assignment {
+fn assign(members: &[GroupMember], topics: &GroupTopics) -> Shares {
     let mut shares: Vec<_> = topics
+        .0
         .iter()
         .filter(|(_, partitions)| !partitions.is_empty())
         .map(|(topic, partitions)| Share::new(topic, partitions, members))
         .collect();
-    let mut assignment = empty(members);
+    let mut assignment = vec![Vec::new(); members.len()];
     if shares.iter().any(|share| share.by_rack) {
         match_racks(&mut shares, members, &mut assignment);
     }
     for share in &mut shares {
         share.give_ranges(members, &mut assignment, |_, _, _| true);
     }
-    for partitions in assignment.values_mut() {
+    for partitions in &mut assignment {
         partitions.sort();
     }
     assignment
@@ -31,7 +60,7 @@ pub(super) fn assign(members: &[&Member], topics: &Topics) -> Assignment {
 
 /// What is left to share out of one topic.
 struct Share<'a> {
-    topic: &'a std::sync::Arc<str>,
+    topic: &'a Arc<str>,
     racks: &'a [Racks],
     /// The members that want the topic, as indices into all, in their order.
     members: Vec<usize>,
@@ -46,10 +75,10 @@ struct Share<'a> {
 }
 
 impl<'a> Share<'a> {
-    fn new(topic: &'a std::sync::Arc<str>, racks: &'a [Racks], all: &[&Member]) -> Self {
-        let wants = |member: &Member| member.subscription.topics.iter().any(|wanted| **wanted == **topic);
-        let members: Vec<_> = (0..all.len()).filter(|index| wants(all[*index])).collect();
-        let member_racks: Racks = members.iter().filter_map(|index| all[*index].rack().cloned()).collect();
+    fn new(topic: &'a Arc<str>, racks: &'a [Racks], all: &[GroupMember]) -> Self {
+        let wants = |member: &GroupMember| member.topics.contains(topic);
+        let members: Vec<_> = (0..all.len()).filter(|index| wants(&all[*index])).collect();
+        let member_racks: Racks = members.iter().filter_map(|index| all[*index].rack().map(Str::from)).collect();
         let replica_racks: Racks = racks.iter().flatten().cloned().collect();
         Self {
             topic,
@@ -70,7 +99,7 @@ impl<'a> Share<'a> {
         most.saturating_sub(self.given.get(&member).copied().unwrap_or(0))
     }
 
-    fn in_rack(&self, member: &Member, partition: i32) -> bool {
+    fn in_rack(&self, member: &GroupMember, partition: i32) -> bool {
         let Some(rack) = member.rack() else { return true };
         usize::try_from(partition)
             .ok()
@@ -81,27 +110,25 @@ impl<'a> Share<'a> {
     /// Gives each member, in order, the first partitions left that it may have.
     fn give_ranges(
         &mut self,
-        all: &[&Member],
-        assignment: &mut Assignment,
-        may_have: impl Fn(&Self, &Member, i32) -> bool,
+        all: &[GroupMember],
+        assignment: &mut Shares,
+        may_have: impl Fn(&Self, &GroupMember, i32) -> bool,
     ) {
         for member in self.members.clone() {
             if self.left.is_empty() {
                 break;
             }
-            let suitable = self.left.iter().copied().filter(|partition| may_have(self, all[member], *partition));
+            let suitable = self.left.iter().copied().filter(|partition| may_have(self, &all[member], *partition));
             let partitions: Vec<_> = suitable.take(self.room(member)).collect();
             if !partitions.is_empty() {
-                self.give(member, all, &partitions, assignment);
+                self.give(member, &partitions, assignment);
             }
         }
     }
 
-    fn give(&mut self, member: usize, all: &[&Member], partitions: &[i32], assignment: &mut Assignment) {
-        if let Some(assigned) = assignment.get_mut(&all[member].id) {
-            let partition = |partition: &i32| TopicPartition { topic: self.topic.clone(), partition: *partition };
-            assigned.extend(partitions.iter().map(partition));
-        }
+    fn give(&mut self, member: usize, partitions: &[i32], assignment: &mut Shares) {
+        let partition = |partition: &i32| TopicPartition { topic: self.topic.clone(), partition: *partition };
+        assignment[member].extend(partitions.iter().map(partition));
         let given = self.given.entry(member).or_default();
         *given += partitions.len();
         if *given > self.per_member {
@@ -112,7 +139,7 @@ impl<'a> Share<'a> {
     }
 }
 
-fn match_racks(shares: &mut [Share<'_>], all: &[&Member], assignment: &mut Assignment) {
+fn match_racks(shares: &mut [Share<'_>], all: &[GroupMember], assignment: &mut Shares) {
     // Topics of the same members with as many partitions are joined by partition: they are shared out alike.
     let mut alike: BTreeMap<(Vec<usize>, usize), Vec<usize>> = BTreeMap::new();
     for (index, share) in shares.iter().enumerate() {
@@ -133,17 +160,17 @@ fn match_together(
     together: &[usize],
     mut members: Vec<usize>,
     partitions: usize,
-    all: &[&Member],
-    assignment: &mut Assignment,
+    all: &[GroupMember],
+    assignment: &mut Shares,
 ) {
     for partition in (0..).take(partitions) {
         let fits = |member: usize| {
-            let fits = |share: &Share<'_>| share.in_rack(all[member], partition) && share.room(member) > 0;
+            let fits = |share: &Share<'_>| share.in_rack(&all[member], partition) && share.room(member) > 0;
             together.iter().all(|index| fits(&shares[*index]))
         };
         let Some(member) = members.iter().copied().find(|member| fits(*member)) else { continue };
         for index in together {
-            shares[*index].give(member, all, &[partition], assignment);
+            shares[*index].give(member, &[partition], assignment);
         }
         if together.iter().all(|index| shares[*index].room(member) == 0) {
             members.retain(|other| *other != member);

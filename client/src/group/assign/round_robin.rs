@@ -1,29 +1,37 @@
 //! One partition after the other, to one member after the other.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use super::{Assignment, Member, Topics, empty};
+use super::{Assignor, GroupMember, GroupTopics, MemberAssignment};
 use crate::TopicPartition;
 
 /// Lays out all partitions by topic and number, and deals them to the members that want their topic, in order.
-pub(super) fn assign(members: &[&Member], topics: &Topics) -> Assignment {
-    let mut assignment = empty(members);
-    let wants: Vec<BTreeSet<&str>> =
-        members.iter().map(|member| member.subscription.topics.iter().map(|topic| &**topic).collect()).collect();
-    let mut next = 0;
-    for (topic, partitions) in topics {
-        if !wants.iter().any(|wanted| wanted.contains(&**topic)) {
-            continue;
-        }
-        for partition in (0..).take(partitions.len()) {
-            while !wants[next].contains(&**topic) {
-                next = (next + 1) % members.len();
-            }
-            if let Some(dealt) = assignment.get_mut(&members[next].id) {
-                dealt.push(TopicPartition { topic: topic.clone(), partition });
-            }
-            next = (next + 1) % members.len();
-        }
+///
+/// The property's value `roundrobin`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RoundRobinAssignor;
+
+impl Assignor for RoundRobinAssignor {
+    fn name(&self) -> &str {
+        "roundrobin"
     }
-    assignment
+
+    fn assign(
+        &self,
+        members: &[GroupMember],
+        topics: &GroupTopics,
+    ) -> Result<BTreeMap<String, MemberAssignment>, Box<dyn std::error::Error + Send + Sync>> {
+        let mut dealt: Vec<Vec<TopicPartition>> = vec![Vec::new(); members.len()];
+        let mut next = 0;
+        for partition in topics.iter() {
+            let Some(takes) = (next..members.len()).chain(0..next).find(|index| members[*index].wants(&partition))
+            else {
+                continue;
+            };
+            dealt[takes].push(partition);
+            next = (takes + 1) % members.len();
+        }
+        let ids = members.iter().map(|member| member.member_id.clone());
+        Ok(ids.zip(dealt.into_iter().map(MemberAssignment::from)).collect())
+    }
 }

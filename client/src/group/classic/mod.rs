@@ -14,10 +14,11 @@ use ottla_wire::{Code, Str};
 use tokio::time::Instant;
 
 use super::Identity;
-use super::assign::{Member, Topics};
+use super::assign::{Assignor, Assignors, GroupMember, GroupTopics};
+use super::metadata::GroupMetadata;
 use crate::TopicPartition;
 use crate::cluster::Metadata;
-use crate::config::{AssignmentStrategy, ConsumerConfig};
+use crate::config::ConsumerConfig;
 use crate::connection::Backoff;
 use crate::deadline::after;
 use crate::error::{Error, Kind};
@@ -38,7 +39,7 @@ pub(crate) struct Settings {
     /// `max.poll.interval.ms`: also how long a rebalance waits for this member.
     pub(crate) max_poll_interval: Duration,
     pub(crate) heartbeat_interval: Duration,
-    pub(crate) strategies: Vec<AssignmentStrategy>,
+    pub(crate) assignors: Assignors,
     pub(crate) rack: String,
     pub(crate) retry_backoff: Duration,
     pub(crate) retry_backoff_max: Duration,
@@ -50,13 +51,14 @@ pub(crate) struct Classic {
     pub(crate) settings: Settings,
     phase: Phase,
     identity: Identity,
-    strategy: Option<AssignmentStrategy>,
+    /// The one that the coordinator chose.
+    assignor: Option<Arc<dyn Assignor>>,
     /// The topics that are wanted now, and as they were told at the last join.
     topics: BTreeSet<Arc<str>>,
     joined: BTreeSet<Arc<str>>,
     reason: &'static str,
     /// What the leader assigned by, and the version of the metadata last compared with it; others have none.
-    assigned_by: Option<(Topics, u64)>,
+    assigned_by: Option<(GroupTopics, u64)>,
     /// The topics of all members, as long as this one is their leader.
     group_topics: BTreeSet<Arc<str>>,
     heartbeat_at: Instant,
@@ -73,7 +75,7 @@ pub(crate) struct Classic {
 enum Phase {
     /// Waits, as the leader, for the metadata of all topics.
     Assigning {
-        members: Vec<Member>,
+        members: Vec<GroupMember>,
         skip: bool,
     },
     /// Nothing more is handed out; what was is being committed.
@@ -127,14 +129,14 @@ pub(crate) enum Change {
 
 impl Settings {
     /// Those of a member of `group`.
-    pub(crate) fn of(config: &ConsumerConfig, group: &str) -> Self {
+    pub(crate) fn of(config: &ConsumerConfig, group: &str, assignors: Assignors) -> Self {
         Self {
             group: group.into(),
             instance_id: config.instance_id().map(Str::from),
             session_timeout: config.session_timeout,
             max_poll_interval: config.max_poll_interval,
             heartbeat_interval: config.heartbeat_interval,
-            strategies: config.partition_assignment_strategy.clone(),
+            assignors,
             rack: config.client_rack.clone(),
             retry_backoff: config.client.retry_backoff,
             retry_backoff_max: config.client.retry_backoff_max,
@@ -149,7 +151,7 @@ impl Classic {
             settings,
             phase: Phase::Out,
             identity: Identity::NOBODY,
-            strategy: None,
+            assignor: None,
             topics: BTreeSet::new(),
             joined: BTreeSet::new(),
             reason: "",
@@ -243,6 +245,16 @@ impl Classic {
     /// As whom it speaks now.
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// The same, for a user.
+    fn metadata(&self) -> GroupMetadata {
+        GroupMetadata {
+            group_id: self.settings.group.clone(),
+            generation_id: self.identity.generation,
+            member_id: self.identity.member_id.clone(),
+            group_instance_id: self.settings.instance_id.clone(),
+        }
     }
 
     /// As whom to commit.

@@ -5,9 +5,10 @@ use ottla_wire::messages::{JoinGroupResponse, SyncGroupResponse};
 use tokio::time::Instant;
 
 use super::{Change, Classic, Phase, Step, after};
+use crate::TopicPartition;
 use crate::error::Error;
-use crate::group::Identity;
 use crate::group::protocol::{self, PROTOCOL_TYPE};
+use crate::group::{Identity, assign};
 
 /// What an answer brings: a request to send at once, a change of the assignment.
 pub(crate) type Reaction = (Option<Step>, Option<Change>);
@@ -61,8 +62,8 @@ impl Classic {
             return NOTHING;
         }
         let name = response.protocol_name.unwrap_or_default();
-        self.strategy = self.settings.strategies.iter().copied().find(|strategy| strategy.name() == &*name);
-        if self.strategy.is_none() {
+        self.assignor = self.settings.assignors.named(&name).cloned();
+        if self.assignor.is_none() {
             let error =
                 self.protocol_error(format_args!("the coordinator chose `{name}`, which this member did not offer"));
             self.fail(error, false);
@@ -85,8 +86,7 @@ impl Classic {
         }
         match protocol::members(response.members) {
             Ok(members) => {
-                let topics = members.iter().flat_map(|member| &member.subscription.topics);
-                self.group_topics = topics.map(|topic| (&**topic).into()).collect();
+                self.group_topics = members.iter().flat_map(|member| &member.topics).cloned().collect();
                 self.phase = Phase::Assigning { members, skip: response.skip_assignment };
             }
             Err(error) => {
@@ -140,7 +140,7 @@ impl Classic {
     }
 
     fn synced(&mut self, response: SyncGroupResponse, now: Instant) -> Reaction {
-        let name = self.strategy.map(crate::config::AssignmentStrategy::name);
+        let name = self.assignor.as_ref().map(|assignor| assignor.name());
         let is_consistent = response.protocol_type.as_deref().is_none_or(|protocol| protocol == PROTOCOL_TYPE)
             && response.protocol_name.as_deref().is_none_or(|protocol| Some(protocol) == name);
         if !is_consistent {
@@ -148,8 +148,8 @@ impl Classic {
             self.fail(error, false);
             return NOTHING;
         }
-        let partitions = match protocol::assigned(response.assignment) {
-            Ok(partitions) => partitions,
+        let assignment = match protocol::assigned(response.assignment) {
+            Ok(assignment) => assignment,
             Err(error) => {
                 let error = error.within(format_args!("group {}", self.settings.group));
                 self.fail(error, false);
@@ -159,13 +159,21 @@ impl Classic {
         self.phase = Phase::Stable;
         self.backoff.reset();
         self.reason = "";
-        tracing::info!(group = %self.settings.group, partitions = partitions.len(), "assigned");
+        tracing::info!(group = %self.settings.group, partitions = assignment.partitions.len(), "assigned");
         // What was subscribed to has changed meanwhile: nothing of this is read, the group assigns anew.
-        if self.joined != self.topics || partitions.iter().any(|partition| !self.topics.contains(&partition.topic)) {
+        let is_wanted = |partition: &TopicPartition| self.topics.contains(&partition.topic);
+        if self.joined != self.topics || !assignment.partitions.iter().all(is_wanted) {
             self.rebalance("the subscription changed", now);
             return NOTHING;
         }
-        (None, Some(Change::Assigned(partitions)))
+        if let Some(assignor) = &self.assignor
+            && let Err(error) = assign::on_assignment(&**assignor, &assignment, &self.metadata())
+        {
+            let error = error.within(format_args!("group {}", self.settings.group));
+            self.fail(error, false);
+            return NOTHING;
+        }
+        (None, Some(Change::Assigned(assignment.partitions)))
     }
 
     /// The answer to a heartbeat that was sent as `sender`.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{Classic, Phase, Step};
 use crate::cluster::Metadata;
-use crate::group::assign::{Racks, Topics};
+use crate::group::assign::{GroupTopics, Racks};
 use crate::group::protocol::{self, PROTOCOL_TYPE};
 
 impl Classic {
@@ -36,8 +36,15 @@ impl Classic {
         // Rebalancing eagerly, a member owns nothing as it joins.
         let owned = [].into_iter();
         let (generation, rack) = (self.identity.generation, &self.settings.rack);
-        let metadata = match protocol::subscription(&self.topics, owned, generation, rack) {
-            Ok(metadata) => metadata,
+        let protocols = self.settings.assignors.subscriptions(&self.topics).and_then(|offers| {
+            let offer = |(name, user_data): (&str, _)| {
+                let metadata = protocol::subscription(&self.topics, owned.clone(), generation, rack, user_data)?;
+                Ok(JoinGroupRequestProtocol { name: name.into(), metadata })
+            };
+            offers.into_iter().map(offer).collect()
+        });
+        let protocols = match protocols {
+            Ok(protocols) => protocols,
             Err(error) => {
                 self.fail(error, false);
                 return None;
@@ -46,10 +53,6 @@ impl Classic {
         self.attempt += 1;
         self.phase = Phase::Joining;
         self.joined.clone_from(&self.topics);
-        let protocols = self.settings.strategies.iter().map(|strategy| JoinGroupRequestProtocol {
-            name: Str::from_static(strategy.name()),
-            metadata: metadata.clone(),
-        });
         let request = JoinGroupRequest {
             group_id: self.settings.group.clone(),
             session_timeout_ms: milliseconds(self.settings.session_timeout),
@@ -57,7 +60,7 @@ impl Classic {
             member_id: self.identity.member_id.clone(),
             group_instance_id: self.settings.instance_id.clone(),
             protocol_type: Str::from_static(PROTOCOL_TYPE),
-            protocols: protocols.collect(),
+            protocols,
             reason: Some(Str::from_static(self.reason)),
         };
         Some(Step::Join(request, self.attempt))
@@ -65,21 +68,25 @@ impl Classic {
 
     /// Shares out the partitions, once all topics are known.
     pub(super) fn assign(&mut self, metadata: &Metadata) -> Option<Step> {
-        let Phase::Assigning { members, skip } = &self.phase else { return None };
+        let Phase::Assigning { members, skip } = &mut self.phase else { return None };
         // A topic that does not exist is known by its error.
         if !self.group_topics.iter().all(|topic| metadata.topics.contains_key(&**topic)) {
             return None;
         }
         let topics = topics_of(&self.group_topics, metadata);
         let mut assignments = Vec::new();
-        if !skip && let Some(strategy) = self.strategy {
-            for (member_id, partitions) in strategy.assign(members, &topics) {
-                match protocol::assignment(&partitions) {
-                    Ok(assignment) => assignments.push(SyncGroupRequestAssignment { member_id, assignment }),
-                    Err(error) => {
-                        self.fail(error, false);
-                        return None;
-                    }
+        if !*skip && let Some(assignor) = &self.assignor {
+            let encode = |(id, assignment): (String, _)| {
+                let assignment = protocol::assignment(&assignment)?;
+                Ok(SyncGroupRequestAssignment { member_id: id.into(), assignment })
+            };
+            let assigned = self.settings.assignors.assign(&**assignor, members, &topics);
+            match assigned.and_then(|assigned| assigned.into_iter().map(encode).collect()) {
+                Ok(encoded) => assignments = encoded,
+                Err(error) => {
+                    let error = error.within(format_args!("group {}", self.settings.group));
+                    self.fail(error, false);
+                    return None;
                 }
             }
         }
@@ -97,7 +104,7 @@ impl Classic {
             member_id: self.identity.member_id.clone(),
             group_instance_id: self.settings.instance_id.clone(),
             protocol_type: Some(Str::from_static(PROTOCOL_TYPE)),
-            protocol_name: self.strategy.map(|strategy| Str::from_static(strategy.name())),
+            protocol_name: self.assignor.as_ref().map(|assignor| assignor.name().into()),
             assignments,
         };
         Step::Sync(request, self.attempt)
@@ -105,11 +112,11 @@ impl Classic {
 
     /// The leader starts a rebalance when the topics are not any more what it assigned by.
     pub(super) fn check_partition_counts(&mut self, metadata: &Metadata, now: Instant) {
-        let Some((assigned_by, version)) = &mut self.assigned_by else { return };
+        let Some((GroupTopics(assigned_by), version)) = &mut self.assigned_by else { return };
         if std::mem::replace(version, metadata.version) == metadata.version {
             return;
         }
-        let current = topics_of(&self.group_topics, metadata);
+        let GroupTopics(current) = topics_of(&self.group_topics, metadata);
         let has_rack = !self.settings.rack.is_empty();
         let is_same = current.len() == assigned_by.len()
             && current.iter().zip(&*assigned_by).all(|((name, racks), (old_name, old_racks))| {
@@ -132,16 +139,16 @@ impl Classic {
 }
 
 /// The topics that exist, with the racks of each partition's replicas.
-fn topics_of(names: &BTreeSet<Arc<str>>, metadata: &Metadata) -> Topics {
+fn topics_of(names: &BTreeSet<Arc<str>>, metadata: &Metadata) -> GroupTopics {
     let racks = |partition: &crate::cluster::Partition| -> Racks {
         partition.replicas.iter().filter_map(|broker| metadata.brokers.get(broker)?.rack.clone()).collect()
     };
-    names
+    let topics = names
         .iter()
         .filter_map(|name| Some((name.clone(), metadata.topics.get(&**name)?)))
         .filter(|(_, topic)| topic.is_usable())
-        .map(|(name, topic)| (name, topic.partitions.iter().map(racks).collect()))
-        .collect()
+        .map(|(name, topic)| (name, topic.partitions.iter().map(racks).collect()));
+    GroupTopics(topics.collect())
 }
 
 fn milliseconds(duration: Duration) -> i32 {

@@ -7,6 +7,7 @@ use ottla_wire::{decode_data, encode_data};
 
 use super::*;
 use crate::cluster::{Partition, Topic};
+use crate::config::AssignmentStrategy;
 use crate::group::protocol;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -37,7 +38,7 @@ impl Fixture {
             session_timeout: 45 * SECOND,
             max_poll_interval: 300 * SECOND,
             heartbeat_interval: 3 * SECOND,
-            strategies: vec![AssignmentStrategy::Range, AssignmentStrategy::RoundRobin],
+            assignors: Assignors::new(&[], &[AssignmentStrategy::Range, AssignmentStrategy::RoundRobin]).unwrap(),
             rack: String::new(),
             retry_backoff: SECOND / 10,
             retry_backoff_max: SECOND,
@@ -127,7 +128,7 @@ impl Fixture {
     }
 
     fn synced(&mut self, attempt: u64) -> Reaction {
-        let assignment = protocol::assignment(&partitions(&[0, 1])).unwrap();
+        let assignment = protocol::assignment(&partitions(&[0, 1]).into()).unwrap();
         let response = SyncGroupResponse { assignment, ..SyncGroupResponse::default() };
         self.group.on_synced(attempt, Ok(response), self.now, &mut self.random)
     }
@@ -211,7 +212,7 @@ fn the_leader_waits_until_every_topic_is_known_or_known_not_to_be() {
     let assigned: Vec<_> = request
         .assignments
         .iter()
-        .map(|one| (&*one.member_id, protocol::assigned(one.assignment.clone()).unwrap()))
+        .map(|one| (&*one.member_id, protocol::assigned(one.assignment.clone()).unwrap().partitions))
         .collect();
     assert_eq!(assigned, [("me", partitions(&[0, 1])), ("you", partitions(&[2, 3]))]);
 }
