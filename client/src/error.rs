@@ -36,6 +36,8 @@ pub enum Kind {
     Config,
     /// A connection failed, or could not be made.
     Connection,
+    /// A [`RebalanceListener`](crate::RebalanceListener) returned an error; the rebalance went on all the same.
+    Listener,
     /// A partition has no offset to start from, and `auto.offset.reset` is `none`.
     NoOffset,
     /// The bytes received are not valid Kafka protocol, or a batch is damaged.

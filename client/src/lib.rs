@@ -22,10 +22,11 @@ pub use admin::{
 };
 pub use config::{AdminBuilder, ConsumerBuilder, ProducerBuilder};
 pub use consume::{
-    ConsumedRecord, Consumer, HeaderRefs, OffsetAndMetadata, OffsetAndTimestamp, OwnedRecord, RecordIter, RecordStream,
-    Records, TimestampType,
+    Called, CloseOptions, ConsumedRecord, Consumer, HeaderRefs, OffsetAndMetadata, OffsetAndTimestamp, OwnedRecord,
+    RebalanceListener, RecordIter, RecordStream, Records, Subscription, TimestampType,
 };
 pub use error::{Error, Kind, Retry};
+pub use group::GroupMembershipOperation;
 pub use group::assign::{
     Assignor, GroupMember, GroupTopics, MemberAssignment, RangeAssignor, RebalanceProtocol, RoundRobinAssignor,
 };

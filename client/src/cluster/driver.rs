@@ -29,6 +29,8 @@ pub(super) struct Wanted {
     /// Those of them that nobody has asked about yet: asked for at once, and alone.
     new: BTreeSet<Str>,
     auto_create: bool,
+    /// Every topic that there is, beside those that are named.
+    all: bool,
     refresh: bool,
     avoid: BTreeSet<i32>,
 }
@@ -36,7 +38,14 @@ pub(super) struct Wanted {
 impl Wanted {
     pub(super) fn new(auto_create: bool) -> Self {
         // The first metadata is asked for at once: it finds the brokers.
-        Self { topics: BTreeSet::new(), new: BTreeSet::new(), auto_create, refresh: true, avoid: BTreeSet::new() }
+        Self {
+            topics: BTreeSet::new(),
+            new: BTreeSet::new(),
+            auto_create,
+            all: false,
+            refresh: true,
+            avoid: BTreeSet::new(),
+        }
     }
 
     /// True if it is news.
@@ -49,10 +58,15 @@ impl Wanted {
     }
 
     /// True if there is one among them that was not kept before.
-    pub(super) fn replace<'a>(&mut self, topics: impl IntoIterator<Item = &'a str>) -> bool {
+    pub(super) fn replace<'a>(
+        &mut self,
+        topics: impl IntoIterator<Item = &'a str>,
+        is_known: impl Fn(&str) -> bool,
+    ) -> bool {
         let topics: BTreeSet<Str> = topics.into_iter().map(Str::from).collect();
         self.new.retain(|topic| topics.contains(topic));
-        self.new.extend(topics.difference(&self.topics).cloned());
+        let all = self.all;
+        self.new.extend(topics.difference(&self.topics).filter(|topic| !(all && is_known(topic))).cloned());
         self.topics = topics;
         !self.new.is_empty()
     }
@@ -60,6 +74,14 @@ impl Wanted {
     pub(super) fn remove(&mut self, topic: &str) {
         self.topics.remove(topic);
         self.new.remove(topic);
+    }
+
+    /// Whether to keep the metadata of every topic. True if that is news.
+    pub(super) fn want_all(&mut self, all: bool) -> bool {
+        let is_news = all && !self.all;
+        self.all = all;
+        self.refresh |= is_news;
+        is_news
     }
 
     fn is_due(&self) -> bool {
@@ -78,7 +100,16 @@ impl Wanted {
     /// What to ask now: the request, and whom rather not to.
     fn take(&mut self) -> (MetadataRequest, BTreeSet<i32>) {
         let new = std::mem::take(&mut self.new);
-        let asked = if std::mem::take(&mut self.refresh) || new.is_empty() { &self.topics } else { &new };
+        let is_refresh = std::mem::take(&mut self.refresh);
+        if self.all && (is_refresh || new.is_empty()) {
+            // What is wanted by name and missing there does not exist: the next refresh asks for it alone.
+            self.new.extend(new);
+            // Creates none; this is what the oldest brokers take it for anyway.
+            let request =
+                MetadataRequest { topics: None, allow_auto_topic_creation: true, ..MetadataRequest::default() };
+            return (request, std::mem::take(&mut self.avoid));
+        }
+        let asked = if is_refresh || new.is_empty() { &self.topics } else { &new };
         let topics = asked
             .iter()
             .map(|name| MetadataRequestTopic { name: Some(name.clone()), ..MetadataRequestTopic::default() })
@@ -182,7 +213,7 @@ impl Driver {
         let mut last = None;
         if !known.is_empty() {
             match self.ask(cluster, known, &request).await {
-                Ok(response) => return self.learn(cluster, &response),
+                Ok(response) => return self.learn(cluster, &response, request.topics.is_none()),
                 Err(error) => last = Some(error),
             }
             if cluster.config().metadata_recovery == RecoveryStrategy::None {
@@ -195,7 +226,7 @@ impl Driver {
             .collect::<Result<_, _>>()?;
         cluster.runtime().random(|random| random.shuffle(&mut servers));
         match self.ask(cluster, servers, &request).await {
-            Ok(response) => self.learn(cluster, &response),
+            Ok(response) => self.learn(cluster, &response, request.topics.is_none()),
             Err(error) => Err(last.unwrap_or(error)),
         }
     }
@@ -235,7 +266,7 @@ impl Driver {
         }
     }
 
-    fn learn(&mut self, cluster: &Cluster, response: &MetadataResponse) -> Result<(), Error> {
+    fn learn(&mut self, cluster: &Cluster, response: &MetadataResponse, is_complete: bool) -> Result<(), Error> {
         let code = response.error_code;
         if code == Code::RebootstrapRequired {
             self.rebootstrap = true;
@@ -246,7 +277,8 @@ impl Driver {
         if response.brokers.is_empty() {
             return Err(Error::broker(Code::BrokerNotAvailable, "metadata names no broker"));
         }
-        let newer = Arc::new(cluster.metadata().merged(response));
+        let known = cluster.metadata();
+        let newer = Arc::new(if is_complete { known.completed(response) } else { known.merged(response) });
         cluster.forget_links(&newer);
         cluster.metrics().metadata_came(Instant::now());
         cluster.view.send_modify(|view| {

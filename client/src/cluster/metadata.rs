@@ -1,6 +1,6 @@
 //! What a client knows of the cluster: brokers, topics, and who leads which partition since when.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use ottla_wire::messages::MetadataResponse;
@@ -19,6 +19,8 @@ pub(crate) struct Metadata {
     pub(crate) ids: HashMap<Uuid, Str>,
     /// How many answers led here; 0 before the first.
     pub(crate) version: u64,
+    /// Whether the last answer was about all topics: those that it did not name are gone.
+    pub(crate) is_complete: bool,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -52,6 +54,16 @@ pub(crate) struct Partition {
 }
 
 impl Metadata {
+    /// The state after an answer about all topics: those that it does not name are gone.
+    pub(crate) fn completed(&self, response: &MetadataResponse) -> Self {
+        let mut metadata = self.merged(response);
+        let named: HashSet<_> = response.topics.iter().filter_map(|topic| topic.name.as_ref()).collect();
+        metadata.topics.retain(|name, _| named.contains(name));
+        metadata.ids.retain(|_, name| named.contains(name));
+        metadata.is_complete = true;
+        metadata
+    }
+
     /// The state after an answer about some topics; the others stay as they were.
     pub(crate) fn merged(&self, response: &MetadataResponse) -> Self {
         let brokers: BTreeMap<_, _> = response
@@ -80,6 +92,7 @@ impl Metadata {
             topics,
             ids,
             version: self.version + 1,
+            is_complete: false,
         }
     }
 
@@ -311,6 +324,17 @@ mod tests {
         let after = with_leader_1_at_epoch_5().merged(&moved);
         assert_eq!(after.brokers.keys().copied().collect::<Vec<_>>(), [1]);
         assert_eq!(after.brokers[&1].address.port, 9999);
+    }
+
+    #[test]
+    fn a_topic_that_an_answer_about_all_does_not_name_is_gone() {
+        let known = with_leader_1_at_epoch_5();
+        let mut bills = answer(Uuid([8; 16]), Code::None, vec![partition(0, 1, 0)]);
+        bills.topics[0].name = Some("bills".into());
+        let after = known.completed(&bills);
+        assert!(after.is_complete && !after.topics.contains_key("orders") && !after.ids.contains_key(&ID));
+        assert!(after.topics.contains_key("bills"));
+        assert!(!after.merged(&answer(ID, Code::None, vec![])).is_complete);
     }
 
     #[test]

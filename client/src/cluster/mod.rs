@@ -139,7 +139,15 @@ impl Cluster {
 
     /// Keeps the metadata of these topics alone from now on.
     pub(crate) fn want_only<'a>(&self, topics: impl IntoIterator<Item = &'a str>) {
-        if self.wanted.lock().replace(topics) {
+        let metadata = self.metadata();
+        if self.wanted.lock().replace(topics, |topic| metadata.topics.contains_key(topic)) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Whether to keep the metadata of every topic that there is.
+    pub(crate) fn want_all(&self, all: bool) {
+        if self.wanted.lock().want_all(all) {
             self.wake.notify_one();
         }
     }

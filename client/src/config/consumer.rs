@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::client::with_client_rows;
 use super::value::{
-    AssignmentStrategy, ClientDnsLookup, IsolationLevel, OffsetReset, RecordingLevel, RecoveryStrategy,
+    AssignmentStrategy, ClientDnsLookup, GroupProtocol, IsolationLevel, OffsetReset, RecordingLevel, RecoveryStrategy,
 };
 use super::{invalid, ms, settings};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::group::assign::Assignor;
 
 with_client_rows! {
@@ -23,11 +23,14 @@ with_client_rows! {
             "client.rack" client_rack: String = String::new(), "Where this client runs, as the brokers name their racks.";
             "default.api.timeout.ms" default_api_timeout: Duration = ms(60_000), "How long a call that takes no timeout may take.";
             "enable.auto.commit" enable_auto_commit: bool = true, "Commit what earlier polls handed out, by interval, on a rebalance and on close.";
+            "exclude.internal.topics" exclude_internal_topics: bool = true, "A pattern subscribed to does not find the topics that Kafka keeps for itself; by name they can be read all the same.";
             "fetch.max.bytes" fetch_max_bytes: u32 = 52_428_800, "Bytes that one answer of a broker may carry; a larger first batch comes all the same.";
             "fetch.max.wait.ms" fetch_max_wait: Duration = ms(500), "How long a broker may wait for `fetch.min.bytes`.";
             "fetch.min.bytes" fetch_min_bytes: u32 = 1, "Bytes that a broker should gather before it answers.";
             "group.id" group: String = String::new(), "The group whose members share the partitions, and whose offsets are committed.";
             "group.instance.id" group_instance_id: String = String::new(), "A name that outlives the process: a restart within the session timeout rebalances nothing (KIP-345).";
+            "group.protocol" group_protocol: GroupProtocol = GroupProtocol::Classic, "By which protocol it is a member of its group.";
+            "group.remote.assignor" group_remote_assignor: String = String::new(), "With `group.protocol=consumer`: which assignor of the coordinator shares out the partitions; empty leaves that to the group.";
             "heartbeat.interval.ms" heartbeat_interval: Duration = ms(3_000), "How often a member tells its coordinator that it lives.";
             "isolation.level" isolation_level: IsolationLevel = IsolationLevel::ReadUncommitted, "Which records of transactions are seen: with `read_committed` those of committed ones alone, and none behind the first that is open (KIP-98).";
             "max.partition.fetch.bytes" max_partition_fetch_bytes: u32 = 1_048_576, "Bytes that one answer may carry for one partition; a larger first batch comes all the same.";
@@ -86,6 +89,7 @@ impl ConsumerConfig {
             let rule = format!("must be below `session.timeout.ms`, which is {}", self.session_timeout.as_millis());
             return Err(invalid("heartbeat.interval.ms", &value, &rule));
         }
+        self.validate_group_protocol()?;
         if self.group_id().is_none() && self.enable_auto_commit {
             if self.chosen.contains("enable.auto.commit") {
                 return Err(invalid("enable.auto.commit", "true", "needs `group.id`"));
@@ -93,6 +97,28 @@ impl ConsumerConfig {
             self.enable_auto_commit = false;
         }
         Ok(())
+    }
+
+    /// What belongs to one protocol is refused with the other.
+    fn validate_group_protocol(&self) -> Result<(), Error> {
+        const CLASSIC_ONLY: [&str; 3] =
+            ["heartbeat.interval.ms", "partition.assignment.strategy", "session.timeout.ms"];
+        match self.group_protocol {
+            GroupProtocol::Classic if !self.group_remote_assignor.is_empty() => Err(Error::new(
+                Kind::Config,
+                "setting `group.remote.assignor` cannot be used with `group.protocol=classic`",
+            )),
+            GroupProtocol::Classic => Ok(()),
+            GroupProtocol::Consumer => {
+                if let Some(key) = CLASSIC_ONLY.into_iter().find(|key| self.chosen.contains(key)) {
+                    let message = format!(
+                        "setting `{key}` cannot be used with `group.protocol=consumer`: there the coordinator decides"
+                    );
+                    return Err(Error::new(Kind::Config, message));
+                }
+                Err(invalid("group.protocol", "consumer", "is not supported yet; what works is `classic`"))
+            }
+        }
     }
 }
 
@@ -126,6 +152,19 @@ mod tests {
             config.unwrap().partition_assignment_strategy,
             [AssignmentStrategy::RoundRobin, AssignmentStrategy::Range]
         );
+    }
+
+    #[test]
+    fn what_belongs_to_one_group_protocol_is_refused_with_the_other() {
+        for key in ["session.timeout.ms", "heartbeat.interval.ms"] {
+            let error = build(&[("group.protocol", "consumer"), (key, "5000")]).unwrap_err();
+            assert!(error.to_string().contains(&format!("`{key}` cannot be used")), "{error}");
+        }
+        let error = build(&[("group.protocol", "CONSUMER"), ("partition.assignment.strategy", "range")]).unwrap_err();
+        assert!(error.to_string().contains("`partition.assignment.strategy` cannot be used"), "{error}");
+        let error = build(&[("group.remote.assignor", "uniform")]).unwrap_err();
+        assert!(error.to_string().contains("`group.protocol=classic`"), "{error}");
+        assert!(build(&[("group.protocol", "classic")]).is_ok());
     }
 
     #[test]

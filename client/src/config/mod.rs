@@ -21,7 +21,8 @@ pub(crate) use consumer::ConsumerConfig;
 pub use producer::ProducerBuilder;
 pub(crate) use producer::ProducerConfig;
 pub use value::{
-    Acks, AssignmentStrategy, ClientDnsLookup, IsolationLevel, OffsetReset, RecordingLevel, RecoveryStrategy,
+    Acks, AssignmentStrategy, ClientDnsLookup, GroupProtocol, IsolationLevel, OffsetReset, RecordingLevel,
+    RecoveryStrategy,
 };
 
 /// A type that a setting's text can be read into.

@@ -123,6 +123,27 @@ impl Setting for Vec<AssignmentStrategy> {
     }
 }
 
+/// By which protocol a consumer is a member of its group.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum GroupProtocol {
+    /// A member leads the group, and shares out the partitions.
+    Classic,
+    /// The group's coordinator shares them out (KIP-848).
+    Consumer,
+}
+
+impl Setting for GroupProtocol {
+    const ALLOWED: &'static str = "`classic` or `consumer`";
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text.to_ascii_lowercase().as_str() {
+            "classic" => Self::Classic,
+            "consumer" => Self::Consumer,
+            _ => return None,
+        })
+    }
+}
+
 /// How names of brokers are looked up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ClientDnsLookup {

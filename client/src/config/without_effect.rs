@@ -17,8 +17,6 @@ const JVM_ONLY: &[&str] = &[
 const FIXED: &[(&str, &[&str])] = &[
     ("config.providers", &[""]),
     ("enable.metrics.push", &["true", "false"]),
-    ("exclude.internal.topics", &["true"]),
-    ("group.protocol", &["classic", "CLASSIC"]),
     ("interceptor.classes", &[""]),
     ("sasl.mechanism", &["GSSAPI"]),
     ("security.protocol", &["PLAINTEXT", "plaintext"]),
@@ -28,7 +26,7 @@ const FIXED: &[(&str, &[&str])] = &[
 /// Prefixes of properties that mean nothing while `security.protocol` is PLAINTEXT.
 const SECURITY: &[&str] = &["sasl.", "ssl."];
 
-const OTHERS: &[&str] = &["bootstrap.controllers", "group.remote.assignor", "share.acknowledgement.mode"];
+const OTHERS: &[&str] = &["bootstrap.controllers", "share.acknowledgement.mode"];
 
 /// Takes a key without a row, or says why not.
 pub(super) fn check(client: &str, key: &str, value: &str) -> Result<(), Error> {

@@ -19,6 +19,7 @@ use crate::cluster::{Lane, Metadata};
 use crate::connection::Backoff;
 use crate::deadline::sleep_until;
 use crate::error::Error;
+use crate::group::Membership;
 use crate::group::offsets::{self, LAST_FETCH_BY_NAME};
 
 /// Starts the tasks of a consumer. They end when it is closed.
@@ -70,7 +71,11 @@ impl Driver {
 
     /// Keeps the metadata of the topics that are read, and of no others.
     fn want(&mut self) {
-        let wanted = self.core.state.lock().topics();
+        let (wanted, all) = {
+            let state = self.core.state.lock();
+            (state.topics(), state.group.as_ref().is_some_and(Membership::wants_all_topics))
+        };
+        self.core.cluster.want_all(all);
         if wanted != self.wanted {
             self.core.cluster.want_only(wanted.iter().map(|topic| &**topic));
             self.wanted = wanted;

@@ -24,6 +24,7 @@ mod aborted;
 mod arrive;
 mod buffer;
 mod call;
+mod close;
 mod commit;
 mod committer;
 mod decode;
@@ -31,6 +32,8 @@ mod driver;
 mod fetch;
 mod fetcher;
 mod list;
+mod listener;
+mod listening;
 mod offset;
 mod offsets;
 mod position;
@@ -38,30 +41,36 @@ mod rebalance;
 mod records;
 mod state;
 mod stream;
+mod subscription;
 mod take;
+mod tell;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use call::{PATIENCE, Questions, deadline};
+pub use close::CloseOptions;
 pub(crate) use committer::commit_before_rebalance;
+pub use listener::{Called, RebalanceListener};
 pub use offset::{OffsetAndMetadata, OffsetAndTimestamp};
 pub(crate) use rebalance::GroupWork;
 pub(crate) use records::known_epoch;
 pub use records::{ConsumedRecord, HeaderRefs, OwnedRecord, RecordIter, Records, TimestampType};
 pub use stream::RecordStream;
+pub use subscription::Subscription;
 
 use crate::TopicPartition;
 use crate::cluster::Cluster;
 use crate::config::{ConsumerBuilder, ConsumerConfig};
 use crate::error::{Error, Kind};
-use crate::group::Identity;
 use crate::group::assign::Assignors;
 use crate::group::metadata::GroupMetadata;
 use crate::group::offsets::Offsets;
+use crate::group::{GroupMembershipOperation, Identity};
 use crate::telemetry::{Metrics, Role};
-use state::{Farewell, State};
+use close::Parting;
+use state::State;
 
 /// How long the tasks that a dropped consumer leaves behind may take to commit and to leave the group.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -109,6 +118,8 @@ pub(crate) struct Core {
     pub(crate) membership: Notify,
     /// A position may have become known.
     moved: Notify,
+    /// Held by whoever calls the listener.
+    calling: tokio::sync::Mutex<()>,
     /// Held by whoever commits.
     committing: tokio::sync::Mutex<()>,
     pub(crate) closed: watch::Sender<bool>,
@@ -121,16 +132,8 @@ impl Drop for Handle {
     fn drop(&mut self) {
         let core = &self.0;
         // Nobody said that what was handed out last is done with.
-        let Some(farewell) = core.close(false) else { return };
-        if farewell.commit.is_some() || farewell.leave.is_some() {
-            let core = core.clone();
-            core.cluster.runtime().clone().spawn(async move {
-                let outcome = committer::take_leave(&core, farewell, deadline(LAST_WORDS)).await;
-                if let Err(error) = outcome {
-                    tracing::debug!(%error, "the dropped consumer did not take its leave");
-                }
-            });
-        }
+        let Some(farewell) = core.close(false, GroupMembershipOperation::Default) else { return };
+        core.say(farewell);
     }
 }
 
@@ -147,26 +150,47 @@ impl Consumer {
     /// # Errors
     /// [`Kind::Config`] without `group.id`, [`Kind::State`] while partitions are [assigned](Self::assign).
     pub async fn subscribe<T: Into<String>>(&self, topics: impl IntoIterator<Item = T>) -> Result<(), Error> {
-        let topics: BTreeSet<Arc<str>> = topics.into_iter().map(|topic| topic.into().into()).collect();
-        if topics.is_empty() {
+        self.subscribe_to(Subscription::topics(topics)).await
+    }
+
+    /// Reads what is subscribed to, and nothing else, as a member of the group: topics by name or by a pattern, with a
+    /// listener if there is one. It takes the place of an earlier subscription, with its listener.
+    ///
+    /// Returns at once; the group is joined, or rebalances, in the background. What is assigned stays until then.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn subscribe_to(&self, subscription: Subscription) -> Result<(), Error> {
+        if subscription.is_empty() {
             return self.unsubscribe().await;
         }
-        if topics.iter().any(|topic| topic.trim().is_empty()) {
-            return Err(Error::new(Kind::State, "subscribe: the name of a topic is empty"));
-        }
-        self.core.state.lock().subscribe(topics, self.core.cluster.runtime().now())?;
+        subscription.check()?;
+        self.core.state.lock().subscribe(subscription, self.core.cluster.runtime().now())?;
         self.core.changed();
         Ok(())
     }
 
-    /// Reads nothing any more, and leaves the group: what is to be committed automatically is committed first.
+    /// Asks the group to rebalance, for a reason that the coordinator logs (KIP-800): something changed that an assignor
+    /// goes by, say. Returns at once. A rebalance that is on its way counts: no other is begun.
     ///
     /// # Errors
-    /// Why the group could not be told. Nothing is read any more all the same.
-    pub async fn unsubscribe(&self) -> Result<(), Error> {
-        let farewell = self.core.state.lock().unsubscribe(self.core.cluster.runtime().now())?;
+    /// [`Kind::Config`] without `group.id`, [`Kind::State`] if nothing is [subscribed](Self::subscribe) to.
+    pub async fn enforce_rebalance(&self, reason: impl Into<String>) -> Result<(), Error> {
+        let reason = Some(reason.into()).filter(|reason| !reason.is_empty());
+        let reason = reason.map_or("rebalance enforced by user".into(), Into::into);
+        self.core.state.lock().enforce_rebalance(reason, self.core.cluster.runtime().now())?;
         self.core.changed();
-        self.part(farewell, self.core.config.default_api_timeout).await
+        Ok(())
+    }
+
+    /// Reads nothing any more, and leaves the group: the listener hears of it first, then what is to be committed
+    /// automatically is committed. Also if the future is dropped.
+    ///
+    /// # Errors
+    /// That of the listener, or why the group could not be told. Nothing is read any more all the same.
+    pub async fn unsubscribe(&self) -> Result<(), Error> {
+        self.core.state.lock().check_open()?;
+        self.part(Parting::unsubscribe(&self.core), None).await
     }
 
     /// Reads these partitions, and no others, whatever members of the group do.
@@ -214,6 +238,9 @@ impl Consumer {
     /// Comes back without a record before `timeout` where positions moved past what is never handed out, such as
     /// transaction markers: [`Records::next_offsets`] tells, and it can be committed.
     ///
+    /// The [listener](RebalanceListener) of the subscription runs in it, however long that takes, before anything is
+    /// handed out.
+    ///
     /// A poll says that what earlier polls handed out is done with: that is what automatic commits commit, and what
     /// a rebalance of the group waits for. Dropping the future loses no record. Several tasks may poll one consumer, and
     /// get each record once between them; the poll of one then says so for what another was handed out.
@@ -222,10 +249,11 @@ impl Consumer {
     /// What is wrong with the group, a topic or a partition, each once; records are not lost by it, they come with the
     /// next poll. [`Kind::Protocol`] names the partition and offset of a damaged batch: the position stays before it,
     /// and it is fetched again. [`Kind::NoOffset`], or `OFFSET_OUT_OF_RANGE`, where `auto.offset.reset` is `none`.
-    /// [`Kind::State`] if nothing is subscribed to or assigned, [`Kind::Closed`] after [`close`](Self::close).
+    /// [`Kind::Listener`] is an error of the listener's.
+    /// [`Kind::State`] if nothing is subscribed to or assigned, or if the listener polls; [`Kind::Closed`] after [`close`](Self::close).
     pub async fn poll(&self, timeout: Duration) -> Result<Records, Error> {
         let _polling = Polling::begin(&self.core)?;
-        self.core.wait(self.core.config.max_poll_records, timeout).await
+        self.core.wait(self, self.core.config.max_poll_records, timeout).await
     }
 
     /// A stream of records, each a copy of its own.
@@ -240,29 +268,6 @@ impl Consumer {
     pub fn metrics(&self) -> Metrics {
         let now = self.core.cluster.runtime().now();
         self.core.cluster.metrics().read(now).counted(now)
-    }
-
-    /// Commits what was handed out, if that is automatic, leaves the group, and ends the consumer and all its clones.
-    ///
-    /// Closing says that all records handed out are done with. Takes at most `timeout`; the consumer is closed whatever
-    /// comes of it, also if the future is dropped.
-    ///
-    /// # Errors
-    /// Why the last commit failed, or the group could not be told.
-    pub async fn close(&self, timeout: Duration) -> Result<(), Error> {
-        let Some(farewell) = self.core.close(true) else { return Ok(()) };
-        self.part(farewell, timeout).await
-    }
-
-    async fn part(&self, farewell: Farewell, timeout: Duration) -> Result<(), Error> {
-        if farewell.commit.is_none() && farewell.leave.is_none() {
-            return Ok(());
-        }
-        let core = self.core.clone();
-        let work = async move { committer::take_leave(&core, farewell, deadline(timeout)).await };
-        // Goes on in the background: what was given up is to be told either way.
-        let done = call::run(&self.core.cluster, work).detached();
-        done.await.unwrap_or_else(|| Err(Error::closed("consumer")))
     }
 }
 
@@ -293,6 +298,7 @@ impl ConsumerBuilder {
             work: Notify::new(),
             membership: Notify::new(),
             moved: Notify::new(),
+            calling: tokio::sync::Mutex::new(()),
             committing: tokio::sync::Mutex::new(()),
             closed: watch::Sender::new(false),
             cluster,
@@ -305,12 +311,17 @@ impl ConsumerBuilder {
 
 impl Core {
     /// Waits until there are records.
-    async fn wait(self: &Arc<Self>, max: usize, timeout: Duration) -> Result<Records, Error> {
+    async fn wait(self: &Arc<Self>, consumer: &Consumer, max: usize, timeout: Duration) -> Result<Records, Error> {
         let mut timer = None;
         loop {
             let mut ready = std::pin::pin!(self.ready.notified());
             ready.as_mut().enable();
-            let records = self.take(max, self.cluster.runtime().now())?;
+            let is_due = self.state.lock().listening.is_due();
+            if is_due && self.tell_listener(consumer).await? {
+                continue;
+            }
+            // Where another poll calls the listener, this one waits for that.
+            let records = if is_due { Records::default() } else { self.take(max, self.cluster.runtime().now())? };
             // Also after `close`: nobody else will be handed these.
             if !records.tells_nothing() {
                 return Ok(records);
@@ -319,7 +330,7 @@ impl Core {
             if timeout.is_zero() {
                 // Once, for tasks of the client that share a thread with a caller who polls and polls.
                 tokio::task::yield_now().await;
-                return self.take(max, self.cluster.runtime().now());
+                return self.take_unless_due(max);
             }
             let timer = timer.get_or_insert_with(|| call::timer(&self.cluster, timeout));
             tokio::select! {
@@ -327,10 +338,18 @@ impl Core {
                 () = ready => {}
                 ended = timer => {
                     ended.ok_or_else(|| Error::closed("consumer"))?;
-                    return self.take(max, self.cluster.runtime().now());
+                    return self.take_unless_due(max);
                 }
             }
         }
+    }
+
+    /// What there is at a poll's end, unless the listener comes first: then that is for the next.
+    fn take_unless_due(self: &Arc<Self>, max: usize) -> Result<Records, Error> {
+        if self.state.lock().listening.is_due() {
+            return Ok(Records::default());
+        }
+        self.take(max, self.cluster.runtime().now())
     }
 
     /// Commits in the background what is to be committed automatically.
@@ -345,20 +364,6 @@ impl Core {
         self.work.notify_one();
         self.membership.notify_one();
     }
-
-    /// Ends everything but what remains to be said, which is returned. None if that was done before.
-    fn close(&self, handed_out: bool) -> Option<Farewell> {
-        let mut state = self.state.lock();
-        if state.is_closed {
-            return None;
-        }
-        let farewell = state.close(handed_out, self.cluster.runtime().now());
-        state.wake_fetchers();
-        self.closed.send_replace(true);
-        self.ready.notify_waiters();
-        self.moved.notify_waiters();
-        Some(farewell)
-    }
 }
 
 /// A poll, from its begin to its end, however it ends.
@@ -366,6 +371,9 @@ struct Polling(Arc<Core>);
 
 impl Polling {
     fn begin(core: &Arc<Core>) -> Result<Self, Error> {
+        if core.is_in_listener() {
+            return Err(Error::new(Kind::State, "poll: the rebalance listener must not poll its own consumer"));
+        }
         let began = core.state.lock().poll_began(core.cluster.runtime().now())?;
         if began.wakes_group {
             core.membership.notify_one();

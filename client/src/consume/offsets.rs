@@ -311,7 +311,7 @@ impl Consumer {
 
 impl Core {
     /// When a call that began now gives up.
-    fn deadline(&self) -> Instant {
+    pub(super) fn deadline(&self) -> Instant {
         after(self.cluster.runtime().now(), self.config.default_api_timeout)
     }
 }

@@ -231,10 +231,12 @@ impl Positions {
         self.moved.clear();
     }
 
-    /// Hands out nothing more, until the partitions are revoked.
-    pub(super) fn freeze(&mut self) {
-        for assigned in self.partitions.values_mut() {
-            assigned.is_frozen = true;
+    /// Hands out nothing more of these partitions, until they are revoked.
+    pub(super) fn freeze<'a>(&mut self, partitions: impl IntoIterator<Item = &'a TopicPartition>) {
+        for partition in partitions {
+            if let Some(assigned) = self.partitions.get_mut(partition) {
+                assigned.is_frozen = true;
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! What the group's rebalances do to the partitions.
 
+use std::collections::BTreeSet;
+
 use ottla_wire::Code;
 use ottla_wire::messages::{JoinGroupResponse, SyncGroupResponse};
 use tokio::time::Instant;
@@ -7,11 +9,12 @@ use tokio::time::Instant;
 use super::commit::Which;
 use super::position::Place;
 use super::state::State;
+use crate::TopicPartition;
 use crate::cluster::Metadata;
 use crate::error::Error;
-use crate::group::Identity;
-use crate::group::classic::{Change, Classic, Reaction, Step};
+use crate::group::classic::{self, Classic, Reaction};
 use crate::group::offsets::Offsets;
+use crate::group::{Change, Identity, Membership, Step};
 
 /// What the group's task is to do next.
 #[derive(Debug)]
@@ -29,15 +32,15 @@ impl State {
             let (step, change) = self.group.as_mut()?.next(now, metadata)?;
             self.apply(change);
             match step {
-                Step::Leave(None) => {}
-                Step::Commit => {
+                None => {}
+                Some(Step::Commit) => {
                     let due = if self.commits.is_automatic() { self.to_commit(Which::Released, now) } else { None };
                     match due {
                         Some((identity, offsets)) => return Some(GroupWork::Commit(identity, offsets)),
                         None => self.on_released(Ok(()), now),
                     }
                 }
-                step => return Some(GroupWork::Send(step)),
+                Some(step) => return Some(GroupWork::Send(step)),
             }
         }
     }
@@ -49,7 +52,8 @@ impl State {
 
     /// What came of the commit before a rebalance.
     pub(crate) fn on_released(&mut self, outcome: Result<(), Error>, now: Instant) {
-        self.react(|group, random| group.on_released(outcome, now, random));
+        let change = self.group.as_mut().and_then(|group| group.on_released(outcome, now, &mut self.random));
+        self.apply(change);
     }
 
     /// The answer to a JoinGroup. What it asks to be sent goes out at once.
@@ -58,7 +62,7 @@ impl State {
         attempt: u64,
         answer: Result<JoinGroupResponse, Error>,
         now: Instant,
-    ) -> Option<Step> {
+    ) -> Option<classic::Step> {
         self.react(|group, random| group.on_joined(attempt, answer, now, random))
     }
 
@@ -74,43 +78,76 @@ impl State {
 
     /// The answer to a commit, where it tells something about membership.
     pub(crate) fn on_commit_code(&mut self, sender: &Identity, code: Code, now: Instant) {
-        self.react(|group, _| group.on_commit(sender, code, now));
+        let change = self.group.as_mut().and_then(|group| group.on_commit(sender, code, now));
+        self.apply(change);
     }
 
-    fn react(&mut self, react: impl FnOnce(&mut Classic, &mut fastrand::Rng) -> Reaction) -> Option<Step> {
-        let (step, change) = react(self.group.as_mut()?, &mut self.random);
+    fn react(&mut self, react: impl FnOnce(&mut Classic, &mut fastrand::Rng) -> Reaction) -> Option<classic::Step> {
+        let Membership::Classic(group) = self.group.as_mut()?;
+        let (step, change) = react(group, &mut self.random);
         self.apply(change);
         step
     }
 
+    /// What stays assigned stays as it is: position, what is buffered, what is on its way.
     fn apply(&mut self, change: Option<Change>) {
         match change {
-            Some(Change::Assigned(partitions)) => {
-                self.give_up();
-                if let Some(group) = &self.group {
-                    self.assigned_as = group.identity().clone();
-                }
-                for partition in partitions {
-                    self.positions.add(partition, Place::Committed);
-                }
+            Some(Change::Assigned(partitions)) => self.assigned(partitions.into_iter().collect()),
+            Some(Change::Lost(partitions)) => {
+                self.drop_partitions(&partitions);
+                self.listening.lost(&partitions);
             }
-            Some(Change::Lost | Change::Revoked) => self.give_up(),
+            Some(Change::Revoked(partitions)) => {
+                self.drop_partitions(&partitions);
+                self.listening.revoked(&partitions);
+            }
             None => {}
         }
     }
 
-    /// Hands out nothing more of partitions that are to be revoked, as soon as what was handed out is done with.
+    fn assigned(&mut self, assignment: BTreeSet<TopicPartition>) {
+        let gone: Vec<_> =
+            self.positions.partitions.keys().filter(|held| !assignment.contains(*held)).cloned().collect();
+        self.drop_partitions(&gone);
+        self.listening.lost(&gone);
+        let before = match &self.group {
+            Some(group) => std::mem::replace(&mut self.assigned_as, group.identity().clone()),
+            None => return,
+        };
+        // What was handed out of partitions that were never given up is committed in the new generation.
+        if self.handed_out_as.as_ref() == Some(&before) && !self.positions.partitions.is_empty() {
+            self.handed_out_as = Some(self.assigned_as.clone());
+        }
+        let added: BTreeSet<_> =
+            assignment.into_iter().filter(|partition| self.positions.get(partition).is_none()).collect();
+        for partition in &added {
+            self.positions.add(partition.clone(), Place::Committed);
+        }
+        self.listening.assigned(added);
+    }
+
+    /// Partitions that go are handed out no more, as soon as what was handed out is done with. Then the listener hears
+    /// of it, in a poll, and what is done with is committed.
     pub(super) fn freeze_for_rebalance(&mut self) {
-        if let Some(group) = &mut self.group
-            && !self.commits.outstanding
-            && group.release()
-        {
-            self.positions.freeze();
+        let Some(group) = &mut self.group else { return };
+        let Some(going) = group.releasing() else {
+            self.listening.keep();
+            return;
+        };
+        if !self.listening.is_revoking() {
+            if self.commits.outstanding {
+                return;
+            }
+            self.positions.freeze(going);
+            self.listening.revoke(going);
+        }
+        if !self.listening.must_revoke() {
+            group.released();
         }
     }
 
-    /// Whether a poll has something to say, beside records.
+    /// Whether a poll has something to say or to do, beside handing out records.
     pub(crate) fn wakes_polls(&self) -> bool {
-        !self.faults.is_empty() || self.group.as_ref().is_some_and(Classic::has_failed)
+        !self.faults.is_empty() || self.listening.is_due() || self.group.as_ref().is_some_and(Membership::has_failed)
     }
 }

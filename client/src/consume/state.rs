@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ottla_wire::Str;
-use ottla_wire::messages::LeaveGroupRequest;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -15,17 +14,18 @@ use super::buffer::Turns;
 use super::commit::{self, Commits, Which};
 use super::decode::{Item, Read};
 use super::fetch::Limits;
+use super::listening::{Call, Listening};
 use super::position::{EARLIEST, LATEST, Place, Position, Positions};
 use super::records::Part;
+use super::subscription::Subscription;
 use crate::TopicPartition;
 use crate::config::{ConsumerConfig, OffsetReset};
 use crate::connection::Backoff;
 use crate::error::{Error, Kind};
-use crate::group::Identity;
 use crate::group::assign::Assignors;
-use crate::group::classic::{Classic, Settings};
 use crate::group::metadata::GroupMetadata;
 use crate::group::offsets::Offsets;
+use crate::group::{GroupMembershipOperation, Identity, Leave, Membership, Reason};
 
 /// How the partitions were chosen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,11 +49,13 @@ pub(crate) struct State {
     pub(super) positions: Positions,
     pub(super) turns: Turns,
     pub(super) commits: Commits,
-    pub(super) group: Option<Classic>,
+    pub(super) group: Option<Membership>,
+    /// What the listener knows, and what it is still to be told.
+    pub(super) listening: Listening,
     /// As whom the group's partitions were assigned last.
     pub(super) assigned_as: Identity,
     /// As whom the records were handed out that are not released yet, whatever became of the membership since.
-    handed_out_as: Option<Identity>,
+    pub(super) handed_out_as: Option<Identity>,
     mode: Mode,
     pub(super) faults: BTreeMap<Subject, Error>,
     pub(super) random: fastrand::Rng,
@@ -88,7 +90,7 @@ pub(super) struct Taken {
 #[derive(Debug, Default)]
 pub(super) struct Farewell {
     pub(super) commit: Option<(Identity, Offsets)>,
-    pub(super) leave: Option<LeaveGroupRequest>,
+    pub(super) leave: Option<Leave>,
 }
 
 impl State {
@@ -99,7 +101,8 @@ impl State {
             positions: Positions::new(backoff),
             turns: Turns::default(),
             commits: Commits::new(interval, now),
-            group: config.group_id().map(|group| Classic::new(Settings::of(config, group, assignors), now)),
+            group: Membership::of(config, assignors, now),
+            listening: Listening::default(),
             assigned_as: Identity::NOBODY,
             handed_out_as: None,
             mode: Mode::Nothing,
@@ -118,8 +121,8 @@ impl State {
         if self.is_closed { Err(Error::closed("consumer")) } else { Ok(()) }
     }
 
-    /// Reads these topics as a member of the group.
-    pub(super) fn subscribe(&mut self, topics: BTreeSet<Arc<str>>, now: Instant) -> Result<(), Error> {
+    /// Reads what is subscribed to as a member of the group.
+    pub(super) fn subscribe(&mut self, subscription: Subscription, now: Instant) -> Result<(), Error> {
         self.check_open()?;
         if self.mode == Mode::Assigned {
             return Err(Error::new(Kind::State, "subscribe: partitions are assigned; `unsubscribe` first"));
@@ -127,7 +130,8 @@ impl State {
         let Some(group) = &mut self.group else {
             return Err(Error::new(Kind::Config, "subscribe: the setting `group.id` is missing"));
         };
-        group.subscribe(topics, now);
+        group.subscribe(subscription.wanted, now);
+        self.listening.listen(subscription.listener);
         // What was wrong with topics that are not wanted any more is of no interest (edge 66).
         let topics = group.topics();
         self.faults.retain(|subject, _| match subject {
@@ -157,11 +161,7 @@ impl State {
             self.release();
             commit = self.to_commit(Which::Released, now);
         }
-        for partition in gone {
-            self.positions.partitions.remove(&partition);
-            self.turns.remove(&partition);
-            self.faults.remove(&Subject::Partition(partition));
-        }
+        self.drop_partitions(&gone);
         self.mode = if partitions.is_empty() { Mode::Nothing } else { Mode::Assigned };
         let place = self.first_place();
         for partition in partitions {
@@ -170,27 +170,40 @@ impl State {
         Ok(commit)
     }
 
+    pub(super) fn enforce_rebalance(&mut self, reason: Reason, now: Instant) -> Result<(), Error> {
+        self.check_open()?;
+        let Some(group) = &mut self.group else {
+            return Err(Error::new(Kind::Config, "enforce_rebalance: the setting `group.id` is missing"));
+        };
+        if self.mode != Mode::Subscribed {
+            return Err(Error::new(Kind::State, "enforce_rebalance: nothing is subscribed to"));
+        }
+        group.enforce_rebalance(reason, now);
+        Ok(())
+    }
+
     /// Reads nothing any more.
     pub(super) fn unsubscribe(&mut self, now: Instant) -> Result<Farewell, Error> {
         self.check_open()?;
-        Ok(self.part("unsubscribed", now))
+        Ok(self.part("unsubscribed", GroupMembershipOperation::Default, now))
     }
 
     /// Ends for good. What is left to do: commit what was `handed_out`, or, if nobody said that this is done with,
     /// what was released, and leave.
-    pub(super) fn close(&mut self, handed_out: bool, now: Instant) -> Farewell {
+    pub(super) fn close(&mut self, handed_out: bool, operation: GroupMembershipOperation, now: Instant) -> Farewell {
         if handed_out {
             self.release();
         }
-        let farewell = self.part("the consumer was closed", now);
+        let farewell = self.part("the consumer was closed", operation, now);
         self.is_closed = true;
         farewell
     }
 
-    fn part(&mut self, reason: &'static str, now: Instant) -> Farewell {
+    fn part(&mut self, reason: &'static str, operation: GroupMembershipOperation, now: Instant) -> Farewell {
         let commit = if self.commits.is_automatic() { self.to_commit(Which::Released, now) } else { None };
-        let leave = self.group.as_mut().and_then(|group| group.unsubscribe(reason));
+        let leave = self.group.as_mut().and_then(|group| group.unsubscribe(reason, operation));
         self.give_up();
+        self.listening.clear();
         self.faults.clear();
         self.mode = Mode::Nothing;
         Farewell { commit, leave }
@@ -236,9 +249,35 @@ impl State {
         }
     }
 
+    /// The next call of the listener, by a poll or in place of one. It ends with [`call_ended`](Self::call_ended).
+    pub(super) fn begin_call(&mut self, now: Instant) -> Option<Call> {
+        let call = self.listening.begin()?;
+        if let Some(group) = &mut self.group {
+            group.call_began(now);
+        }
+        Some(call)
+    }
+
+    pub(super) fn call_ended(&mut self, now: Instant) {
+        if let Some(group) = &mut self.group {
+            group.call_ended(now);
+        }
+    }
+
+    /// All is to be given up; nothing more is handed out. True if the listener is to hear of it.
+    pub(super) fn part_from_listener(&mut self) -> bool {
+        if self.is_closed || self.mode != Mode::Subscribed || !self.listening.is_heard() {
+            return false;
+        }
+        let all: Vec<_> = self.positions.partitions.keys().cloned().collect();
+        self.positions.freeze(&all);
+        self.listening.part(self.committer().is_ok());
+        self.listening.is_due()
+    }
+
     /// What a poll has to say before it hands out anything.
     pub(super) fn next_fault(&mut self) -> Option<Error> {
-        if let Some(failure) = self.group.as_mut().and_then(Classic::failure) {
+        if let Some(failure) = self.group.as_mut().and_then(Membership::failure) {
             return Some(failure);
         }
         self.faults.pop_first().map(|(_, fault)| fault)
@@ -252,7 +291,7 @@ impl State {
                 self.turns.finish(None);
                 continue;
             };
-            if assigned.is_paused || assigned.is_frozen {
+            if assigned.is_paused || assigned.is_frozen || self.listening.is_untold(partition) {
                 self.turns.rotate();
                 continue;
             }
@@ -333,10 +372,10 @@ impl State {
         };
         let identity = self.handed_out_as.clone().unwrap_or_else(|| self.reader());
         Ok(GroupMetadata {
-            group_id: group.settings.group.clone(),
+            group_id: group.group_id().clone(),
             generation_id: identity.generation,
             member_id: identity.member_id,
-            group_instance_id: group.settings.instance_id.clone(),
+            group_instance_id: group.instance_id().cloned(),
         })
     }
 
@@ -373,6 +412,18 @@ impl State {
     pub(super) fn wake_fetchers(&self) {
         for wake in self.fetchers.values() {
             wake.notify_one();
+        }
+    }
+
+    /// These partitions are not this consumer's any more.
+    pub(super) fn drop_partitions(&mut self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            self.positions.partitions.remove(partition);
+            self.turns.remove(partition);
+            self.faults.remove(&Subject::Partition(partition.clone()));
+        }
+        if self.positions.partitions.is_empty() {
+            self.give_up();
         }
     }
 

@@ -38,14 +38,14 @@ type Waiting = Pin<Box<dyn Future<Output = Result<Records, Error>> + Send>>;
 pub struct RecordStream {
     core: Arc<Core>,
     /// Keeps the consumer open.
-    _consumer: Consumer,
+    consumer: Consumer,
     waiting: Option<Waiting>,
     is_over: bool,
 }
 
 impl RecordStream {
     pub(super) fn new(core: Arc<Core>, consumer: Consumer) -> Self {
-        Self { core, _consumer: consumer, waiting: None, is_over: false }
+        Self { core, consumer, waiting: None, is_over: false }
     }
 
     /// Polls for one record. If there is none, the wait for it is set up.
@@ -54,12 +54,12 @@ impl RecordStream {
             Ok(polling) => polling,
             Err(error) => return Some(Err(error)),
         };
-        match self.core.take(1, self.core.cluster.runtime().now()) {
+        match self.core.take_unless_due(1) {
             Ok(records) if records.tells_nothing() => {
-                let core = self.core.clone();
+                let (core, consumer) = (self.core.clone(), self.consumer.clone());
                 self.waiting = Some(Box::pin(async move {
                     let _polling = polling;
-                    core.wait(1, WAIT).await
+                    core.wait(&consumer, 1, WAIT).await
                 }));
                 None
             }

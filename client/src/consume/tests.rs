@@ -18,14 +18,14 @@ use super::fetch::{Answer, FetchKind, Next, Plan};
 use super::position::{EARLIEST, LATEST, Leader, LookUps, Place, Position};
 use super::rebalance::GroupWork;
 use super::state::{State, Subject};
+use super::subscription::Subscription;
 use super::{OffsetAndMetadata, Records, decode, testing};
 use crate::TopicPartition;
 use crate::cluster::{Metadata, Partition, Topic};
 use crate::config::ConsumerConfig;
 use crate::error::{Error, Kind};
-use crate::group::Identity;
 use crate::group::assign::Assignors;
-use crate::group::classic::Step;
+use crate::group::{Identity, Step, classic};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -151,9 +151,10 @@ impl Fixture {
     /// Joins the group, and is assigned `orders[0]` in that generation.
     fn joins(&mut self, generation_id: i32) {
         let metadata = metadata(1, &[(1, 5)]);
-        let Some(GroupWork::Send(Step::Join(_, attempt))) = self.state.group_work(self.now, &metadata) else {
-            panic!("it does not join")
+        let Some(GroupWork::Send(Step::Classic(step))) = self.state.group_work(self.now, &metadata) else {
+            panic!("there is nothing to do")
         };
+        let classic::Step::Join(_, attempt) = *step else { panic!("it does not join") };
         let joined = JoinGroupResponse {
             generation_id,
             protocol_name: Some("range".into()),
@@ -161,7 +162,9 @@ impl Fixture {
             member_id: "me".into(),
             ..JoinGroupResponse::default()
         };
-        let Some(Step::Sync(_, attempt)) = self.state.on_joined(attempt, Ok(joined), self.now) else { panic!() };
+        let Some(classic::Step::Sync(_, attempt)) = self.state.on_joined(attempt, Ok(joined), self.now) else {
+            panic!()
+        };
         let assigned_partitions = vec![AssignedTopic { topic: "orders".into(), partitions: vec![0] }];
         let assignment = ConsumerProtocolAssignment { assigned_partitions, user_data: None };
         let assignment = encode_data(&assignment, 3).unwrap();
@@ -454,9 +457,9 @@ fn a_fault_is_said_once_however_often_it_came_and_not_after_the_partition_is_gon
 #[test]
 fn what_was_wrong_with_topics_no_longer_wanted_is_not_said() {
     let mut fixture = Fixture::new(&[("group.id", "g")]);
-    fixture.state.subscribe(["secret".into()].into(), fixture.now).unwrap();
+    fixture.state.subscribe(Subscription::topics(["secret"]), fixture.now).unwrap();
     fixture.state.faults.insert(Subject::Topic("secret".into()), Error::new(Kind::State, "x"));
-    fixture.state.subscribe(["orders".into()].into(), fixture.now).unwrap();
+    fixture.state.subscribe(Subscription::topics(["orders"]), fixture.now).unwrap();
     assert!(fixture.state.next_fault().is_none());
 }
 
@@ -500,7 +503,8 @@ fn nothing_is_handed_out_of_frozen_partitions() {
     let mut fixture = Fixture::reading(&[], &[(1, 5)]);
     let plan = fixture.plan(1).unwrap();
     fixture.answer(&plan, &[(0, Code::None, values(0, 3))]);
-    fixture.state.positions.freeze();
+    let all: Vec<_> = fixture.state.positions.partitions.keys().cloned().collect();
+    fixture.state.positions.freeze(&all);
     assert_eq!(fixture.poll(10), []);
     assert_eq!(asked(fixture.plan(1)), [], "nor is more fetched");
 }
@@ -555,7 +559,7 @@ fn a_paused_partition_still_skips_what_was_aborted() {
 fn a_group_is_named_as_its_last_assignment_and_without_one_by_its_id_alone() {
     let mut fixture = Fixture::new(&[("group.id", "g"), ("group.instance.id", "i")]);
     assert_eq!(fixture.reads_as(), (-1, String::new()));
-    fixture.state.subscribe(["orders".into()].into(), fixture.now).unwrap();
+    fixture.state.subscribe(Subscription::topics(["orders"]), fixture.now).unwrap();
     fixture.joins(3);
     assert_eq!(fixture.reads_as(), (3, "me".to_owned()));
     assert_eq!(fixture.state.group_metadata().unwrap().group_instance_id(), Some("i"));
@@ -567,7 +571,7 @@ fn a_group_is_named_as_its_last_assignment_and_without_one_by_its_id_alone() {
 #[test]
 fn a_member_that_was_lost_and_is_back_is_still_named_as_it_was_for_what_it_was_handed_out_before() {
     let mut fixture = Fixture::new(&[("group.id", "g")]);
-    fixture.state.subscribe(["orders".into()].into(), fixture.now).unwrap();
+    fixture.state.subscribe(Subscription::topics(["orders"]), fixture.now).unwrap();
     fixture.joins(3);
     let plan = fixture.plan(1).unwrap();
     fixture.answer(&plan, &[(0, Code::None, values(0, 2))]);
@@ -585,7 +589,7 @@ fn a_member_that_was_lost_and_is_back_is_still_named_as_it_was_for_what_it_was_h
 #[test]
 fn partitions_chosen_by_hand_are_read_as_nobody() {
     let mut fixture = Fixture::new(&[("group.id", "g")]);
-    fixture.state.subscribe(["orders".into()].into(), fixture.now).unwrap();
+    fixture.state.subscribe(Subscription::topics(["orders"]), fixture.now).unwrap();
     fixture.joins(3);
     fixture.state.unsubscribe(fixture.now).unwrap();
     fixture.state.assign([orders(0)].into(), fixture.now).unwrap();

@@ -10,8 +10,8 @@ use ottla_wire::{Code, Request, Str};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::Identity;
 use super::classic::Step;
+use super::{Identity, Leave};
 use crate::cluster::{Cluster, Coordinated, Lane};
 use crate::connection::Versions;
 use crate::consume::{Core, GroupWork, PATIENCE, Questions, commit_before_rebalance, deadline};
@@ -48,13 +48,20 @@ pub(crate) async fn run(core: Arc<Core>, group: Str) {
                     requests
                         .spawn(async move { Reply::Released(commit_before_rebalance(&core, identity, offsets).await) });
                 }
-                Some(GroupWork::Send(step)) => send(&core, &group, step, &mut requests),
+                Some(GroupWork::Send(super::Step::Classic(step))) => send(&core, &group, *step, &mut requests),
+                Some(GroupWork::Send(super::Step::Commit)) => {}
                 None => break,
             }
         }
         // Partitions may have come or gone.
         core.work.notify_one();
-        let wake_at = core.state.lock().group_wake_at();
+        let wake_at = {
+            let state = core.state.lock();
+            if state.wakes_polls() {
+                core.ready.notify_waiters();
+            }
+            state.group_wake_at()
+        };
         tokio::select! {
             biased;
             _ = closed.changed() => {}
@@ -128,7 +135,7 @@ fn send(core: &Arc<Core>, group: &Str, step: Step, requests: &mut JoinSet<Reply>
         }
         Step::Leave(Some(request)) => {
             requests.spawn(async move {
-                if let Err(error) = leave(&core.cluster, &group, request, timeout).await {
+                if let Err(error) = leave(&core.cluster, &group, Leave::Classic(request), timeout).await {
                     tracing::debug!(%group, %error, "leaving was not answered");
                 }
                 Reply::Left
@@ -161,12 +168,8 @@ where
 }
 
 /// Takes leave of the coordinator.
-pub(crate) async fn leave(
-    cluster: &Arc<Cluster>,
-    group: &str,
-    request: LeaveGroupRequest,
-    timeout: Duration,
-) -> Result<(), Error> {
+pub(crate) async fn leave(cluster: &Arc<Cluster>, group: &str, leave: Leave, timeout: Duration) -> Result<(), Error> {
+    let Leave::Classic(request) = leave;
     let make = move |versions: &Versions| {
         let version = versions.choose::<LeaveGroupRequest>()?;
         Ok((in_version(request, version), version))

@@ -1,8 +1,9 @@
 //! The protocol in which the members' leader shares out the partitions (JoinGroup, SyncGroup, Heartbeat, LeaveGroup).
 //!
-//! A plain value: time and answers come in, [`Step`]s come out. Rebalancing is eager: a member gives up all of its
-//! partitions before it joins again. It does so only once what polls handed out is done with, and committed; heartbeats
-//! go on until then.
+//! A plain value: time and answers come in, [`Step`]s come out. Rebalancing eagerly, a member gives up all of its
+//! partitions before it joins again; cooperatively (KIP-429) it keeps them, and then gives up those that it was not
+//! assigned again, and joins once more. What goes does so only once what polls handed out is done with, the listener
+//! has run, and the offsets are committed; heartbeats go on until then.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,11 +14,11 @@ use ottla_wire::messages::{HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest
 use ottla_wire::{Code, Str};
 use tokio::time::Instant;
 
-use super::Identity;
-use super::assign::{Assignor, Assignors, GroupMember, GroupTopics};
+use super::assign::{Assignor, Assignors, GroupMember, GroupTopics, RebalanceProtocol};
 use super::metadata::GroupMetadata;
+use super::{Change, GroupMembershipOperation, Identity, Reason, Wanted};
 use crate::TopicPartition;
-use crate::cluster::Metadata;
+use crate::cluster::{Metadata, Topic};
 use crate::config::ConsumerConfig;
 use crate::connection::Backoff;
 use crate::deadline::after;
@@ -41,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) heartbeat_interval: Duration,
     pub(crate) assignors: Assignors,
     pub(crate) rack: String,
+    /// A pattern does not find the topics that Kafka keeps for itself.
+    pub(crate) exclude_internal_topics: bool,
     pub(crate) retry_backoff: Duration,
     pub(crate) retry_backoff_max: Duration,
 }
@@ -53,10 +56,15 @@ pub(crate) struct Classic {
     identity: Identity,
     /// The one that the coordinator chose.
     assignor: Option<Arc<dyn Assignor>>,
+    wanted: Wanted,
+    /// The version of the metadata in which the topics were last looked for that match a pattern; None if in none yet.
+    searched: Option<u64>,
     /// The topics that are wanted now, and as they were told at the last join.
     topics: BTreeSet<Arc<str>>,
     joined: BTreeSet<Arc<str>>,
-    reason: &'static str,
+    /// The partitions that are assigned, until they are told to be gone.
+    held: BTreeSet<TopicPartition>,
+    reason: Reason,
     /// What the leader assigned by, and the version of the metadata last compared with it; others have none.
     assigned_by: Option<(GroupTopics, u64)>,
     /// The topics of all members, as long as this one is their leader.
@@ -68,6 +76,8 @@ pub(crate) struct Classic {
     /// Joins and syncs by number: an answer to an earlier one is stale.
     attempt: u64,
     polls: usize,
+    /// How many of these polls call the listener.
+    calls: usize,
     last_poll: Instant,
 }
 
@@ -78,8 +88,9 @@ enum Phase {
         members: Vec<GroupMember>,
         skip: bool,
     },
-    /// Nothing more is handed out; what was is being committed.
+    /// Nothing more is handed out of the partitions that go; what was is being committed.
     Committing {
+        going: BTreeSet<TopicPartition>,
         until: Option<Instant>,
         in_flight: bool,
     },
@@ -94,8 +105,9 @@ enum Phase {
     Left,
     /// Not subscribed.
     Out,
-    /// The group rebalances; waits until what polls handed out is done with.
+    /// The group rebalances, or has taken partitions away; waits until what polls handed out is done with.
     Releasing {
+        going: BTreeSet<TopicPartition>,
         until: Option<Instant>,
     },
     Stable,
@@ -116,17 +128,6 @@ pub(crate) enum Step {
     Sync(SyncGroupRequest, u64),
 }
 
-/// What became of the assignment.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) enum Change {
-    /// These, and no others.
-    Assigned(Vec<TopicPartition>),
-    /// All are gone, perhaps to other members already: nothing may be committed for them.
-    Lost,
-    /// All were given up in good order.
-    Revoked,
-}
-
 impl Settings {
     /// Those of a member of `group`.
     pub(crate) fn of(config: &ConsumerConfig, group: &str, assignors: Assignors) -> Self {
@@ -138,6 +139,7 @@ impl Settings {
             heartbeat_interval: config.heartbeat_interval,
             assignors,
             rack: config.client_rack.clone(),
+            exclude_internal_topics: config.exclude_internal_topics,
             retry_backoff: config.client.retry_backoff,
             retry_backoff_max: config.client.retry_backoff_max,
         }
@@ -152,9 +154,12 @@ impl Classic {
             phase: Phase::Out,
             identity: Identity::NOBODY,
             assignor: None,
+            wanted: Wanted::Topics(BTreeSet::new()),
+            searched: None,
             topics: BTreeSet::new(),
             joined: BTreeSet::new(),
-            reason: "",
+            held: BTreeSet::new(),
+            reason: Reason::Borrowed(""),
             assigned_by: None,
             group_topics: BTreeSet::new(),
             heartbeat_at: now,
@@ -162,33 +167,46 @@ impl Classic {
             retry_at: None,
             attempt: 0,
             polls: 0,
+            calls: 0,
             last_poll: now,
         }
     }
 
-    /// Wants these topics from now on. What is assigned stays until the group has rebalanced.
-    pub(crate) fn subscribe(&mut self, topics: BTreeSet<Arc<str>>, now: Instant) {
-        self.topics = topics;
+    /// Wants this from now on. What is assigned stays until the group has rebalanced.
+    pub(crate) fn subscribe(&mut self, wanted: Wanted, now: Instant) {
+        if self.wanted != wanted {
+            self.searched = None;
+        }
+        if let Wanted::Topics(topics) = &wanted {
+            self.topics.clone_from(topics);
+        }
+        self.wanted = wanted;
         match self.phase {
             Phase::Out | Phase::Failed { .. } => {
                 self.last_poll = now;
                 self.unjoined("subscribed");
             }
-            Phase::Stable if self.joined != self.topics => self.rebalance("the subscription changed", now),
-            _ => {}
+            _ => self.topics_changed(now),
         }
     }
 
     /// Leaves the group. The request is for the coordinator, if it has something to hear.
-    pub(crate) fn unsubscribe(&mut self, reason: &'static str) -> Option<LeaveGroupRequest> {
-        let leave = self.leave_request(reason);
+    pub(crate) fn unsubscribe(
+        &mut self,
+        reason: &'static str,
+        operation: GroupMembershipOperation,
+    ) -> Option<LeaveGroupRequest> {
+        let leave = self.leave_request(reason, operation);
         self.reset(true);
         self.phase = Phase::Out;
+        self.wanted = Wanted::Topics(BTreeSet::new());
+        self.searched = None;
         self.topics.clear();
+        self.held.clear();
         leave
     }
 
-    /// The topics wanted; empty when not subscribed.
+    /// The topics wanted, by name or since they match; empty when not subscribed.
     pub(crate) fn topics(&self) -> &BTreeSet<Arc<str>> {
         &self.topics
     }
@@ -196,6 +214,11 @@ impl Classic {
     /// The topics of other members that the leader needs metadata of.
     pub(crate) fn group_topics(&self) -> &BTreeSet<Arc<str>> {
         &self.group_topics
+    }
+
+    /// Whether the metadata of all topics is needed, to see which match.
+    pub(crate) fn wants_all_topics(&self) -> bool {
+        matches!(self.wanted, Wanted::Pattern(_))
     }
 
     /// A poll begins. It ends with [`poll_ended`](Self::poll_ended). True if the group waited for that.
@@ -215,6 +238,21 @@ impl Classic {
         self.last_poll = now;
     }
 
+    /// A poll calls the listener: as long as that takes, nothing is polled, as with the Java client.
+    pub(crate) fn call_began(&mut self, now: Instant) {
+        self.calls += 1;
+        self.last_poll = now;
+    }
+
+    /// The listener has run; the poll goes on.
+    pub(crate) fn call_ended(&mut self, now: Instant) {
+        self.calls = self.calls.saturating_sub(1);
+        self.last_poll = now;
+        if self.polls > 0 && matches!(self.phase, Phase::Left) {
+            self.unjoined("polled again");
+        }
+    }
+
     /// Whether there is a [`failure`](Self::failure) to tell.
     pub(crate) fn has_failed(&self) -> bool {
         matches!(&self.phase, Phase::Failed { is_final, was_told, .. } if *is_final || !*was_told)
@@ -231,14 +269,18 @@ impl Classic {
         }
     }
 
-    /// What polls handed out is done with. True if nothing more may be handed out: the partitions are to be revoked.
-    pub(crate) fn release(&mut self) -> bool {
-        match self.phase {
-            Phase::Releasing { until } => {
-                self.phase = Phase::Committing { until, in_flight: false };
-                true
-            }
-            _ => matches!(self.phase, Phase::Committing { .. }),
+    /// The partitions that go as soon as what polls handed out is done with.
+    pub(crate) fn releasing(&self) -> Option<&BTreeSet<TopicPartition>> {
+        match &self.phase {
+            Phase::Releasing { going, .. } => Some(going),
+            _ => None,
+        }
+    }
+
+    /// What polls handed out is done with, and nothing more is handed out of the partitions that go.
+    pub(crate) fn released(&mut self) {
+        if let Phase::Releasing { going, until } = &mut self.phase {
+            self.phase = Phase::Committing { going: std::mem::take(going), until: *until, in_flight: false };
         }
     }
 
@@ -264,6 +306,10 @@ impl Classic {
     pub(crate) fn committer(&self) -> Result<Identity, Error> {
         match self.phase {
             Phase::Stable | Phase::Releasing { .. } | Phase::Committing { .. } => Ok(self.identity.clone()),
+            // What is held meanwhile goes on being read, and committed (edge 56).
+            Phase::Joining | Phase::Assigning { .. } | Phase::Syncing | Phase::Unjoined if !self.held.is_empty() => {
+                Ok(self.identity.clone())
+            }
             Phase::Joining | Phase::Assigning { .. } | Phase::Syncing | Phase::Unjoined => {
                 Err(self
                     .error(Code::RebalanceInProgress, "commit; try again once `poll` has brought the next assignment"))
@@ -280,18 +326,20 @@ impl Classic {
         if self.poll_limit().is_some_and(|at| at <= now) {
             return Some(self.leave_unpolled());
         }
+        self.search(metadata, now);
+        // Which topics match a pattern is to be known first.
+        let is_searching = self.wants_all_topics() && self.searched.is_none();
         match &mut self.phase {
-            Phase::Unjoined if self.retry_at.is_none_or(|at| at <= now) => {
-                return self.join().map(|join| (join, None));
-            }
+            Phase::Unjoined if is_searching => {}
+            Phase::Unjoined if self.retry_at.is_none_or(|at| at <= now) => return Some(self.join()),
             Phase::Committing { in_flight, .. } if !*in_flight && self.retry_at.is_none_or(|at| at <= now) => {
                 *in_flight = true;
                 self.retry_at = None;
                 return Some((Step::Commit, None));
             }
             Phase::Assigning { .. } => {
-                if let Some(sync) = self.assign(metadata) {
-                    return Some((sync, None));
+                if let Some(step) = self.assign(metadata) {
+                    return Some(step);
                 }
             }
             Phase::Stable => self.check_partition_counts(metadata, now),
@@ -315,18 +363,63 @@ impl Classic {
         [retry, heartbeat, self.poll_limit()].into_iter().flatten().min()
     }
 
-    /// The group shall rebalance: this member joins again once it has given up what it has.
-    fn rebalance(&mut self, reason: &'static str, now: Instant) {
-        if matches!(self.phase, Phase::Stable) {
-            tracing::info!(group = %self.settings.group, reason, "rebalance");
-            self.reason = reason;
-            self.retry_at = None;
-            self.phase = Phase::Releasing { until: now.checked_add(self.settings.max_poll_interval) };
+    /// The group shall rebalance: this member joins again, once it has given up what it cannot keep meanwhile.
+    pub(crate) fn rebalance(&mut self, reason: impl Into<Reason>, now: Instant) {
+        if !matches!(self.phase, Phase::Stable) {
+            return;
+        }
+        let reason = reason.into();
+        tracing::info!(group = %self.settings.group, %reason, "rebalance");
+        let going = match self.settings.assignors.protocol() {
+            RebalanceProtocol::Eager => self.held.clone(),
+            RebalanceProtocol::Cooperative => {
+                let is_unwanted = |held: &&TopicPartition| !self.topics.contains(&held.topic);
+                self.held.iter().filter(is_unwanted).cloned().collect()
+            }
+        };
+        if going.is_empty() && self.settings.assignors.protocol() == RebalanceProtocol::Cooperative {
+            self.unjoined(reason);
+            return;
+        }
+        let until = now.checked_add(self.settings.max_poll_interval);
+        self.give_up(going, reason, until);
+    }
+
+    /// Joins again once these partitions are given up.
+    fn give_up(&mut self, going: BTreeSet<TopicPartition>, reason: impl Into<Reason>, until: Option<Instant>) {
+        self.reason = reason.into();
+        self.retry_at = None;
+        self.phase = Phase::Releasing { going, until };
+    }
+
+    /// The topics that are wanted may be others than those it joined with.
+    fn topics_changed(&mut self, now: Instant) {
+        if self.joined != self.topics {
+            self.rebalance("the subscription changed", now);
         }
     }
 
-    fn unjoined(&mut self, reason: &'static str) {
-        self.reason = reason;
+    /// Looks for the topics that match, in metadata that is new.
+    fn search(&mut self, metadata: &Metadata, now: Instant) {
+        let Wanted::Pattern(pattern) = &self.wanted else { return };
+        if !metadata.is_complete || self.searched == Some(metadata.version) {
+            return;
+        }
+        self.searched = Some(metadata.version);
+        let is_wanted = |topic: &&Arc<Topic>| {
+            topic.is_usable()
+                && !(topic.is_internal && self.settings.exclude_internal_topics)
+                && pattern.matches(&topic.name)
+        };
+        let matching = metadata.topics.values().filter(is_wanted).map(|topic| Arc::from(&*topic.name)).collect();
+        if self.topics != matching {
+            self.topics = matching;
+            self.topics_changed(now);
+        }
+    }
+
+    fn unjoined(&mut self, reason: impl Into<Reason>) {
+        self.reason = reason.into();
         self.retry_at = None;
         self.phase = Phase::Unjoined;
     }
@@ -345,17 +438,26 @@ impl Classic {
         self.retry_at = None;
     }
 
-    fn fail(&mut self, error: Error, is_final: bool) {
+    /// Cannot go on; what was held is lost.
+    fn fail(&mut self, error: Error, is_final: bool) -> Option<Change> {
         tracing::error!(group = %self.settings.group, %error, "membership failed");
         // The coordinator may still know the member: under a new id it would have to wait for the old one.
         self.reset(is_final);
         self.phase = Phase::Failed { error, is_final, was_told: false };
+        self.lose()
     }
 
-    /// When the member leaves for want of polls; never while one waits.
+    /// What was held is, perhaps, others' already.
+    fn lose(&mut self) -> Option<Change> {
+        let lost = std::mem::take(&mut self.held);
+        (!lost.is_empty()).then(|| Change::Lost(lost.into_iter().collect()))
+    }
+
+    /// When the member leaves for want of polls; never while one waits for records.
     fn poll_limit(&self) -> Option<Instant> {
         let is_active = !matches!(self.phase, Phase::Out | Phase::Left | Phase::Failed { .. });
-        (is_active && self.polls == 0).then(|| self.last_poll.checked_add(self.settings.max_poll_interval)).flatten()
+        let is_polled = self.polls > self.calls;
+        (is_active && !is_polled).then(|| self.last_poll.checked_add(self.settings.max_poll_interval)).flatten()
     }
 
     /// edge 59: a member that does not poll leaves, so that others read its partitions.
@@ -366,10 +468,10 @@ impl Classic {
             "left the group: nothing polled for max.poll.interval.ms, {limit} ms. The time between polls is too long: \
              raise it, or lower `max.poll.records`"
         );
-        let leave = self.leave_request("max.poll.interval.ms passed without a poll");
+        let leave = self.leave_request("max.poll.interval.ms passed without a poll", GroupMembershipOperation::Default);
         self.reset(true);
         self.phase = Phase::Left;
-        (Step::Leave(leave), Some(Change::Lost))
+        (Step::Leave(leave), self.lose())
     }
 
     fn sends_heartbeats(&self) -> bool {

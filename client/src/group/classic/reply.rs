@@ -1,14 +1,16 @@
 //! What the coordinator's answers mean for a member.
 
+use std::collections::BTreeSet;
+
 use ottla_wire::Code;
 use ottla_wire::messages::{JoinGroupResponse, SyncGroupResponse};
 use tokio::time::Instant;
 
-use super::{Change, Classic, Phase, Step, after};
-use crate::TopicPartition;
+use super::{Classic, Phase, Step, after};
 use crate::error::Error;
+use crate::group::assign::{self, RebalanceProtocol};
 use crate::group::protocol::{self, PROTOCOL_TYPE};
-use crate::group::{Identity, assign};
+use crate::group::{Change, Identity, Wanted};
 
 /// What an answer brings: a request to send at once, a change of the assignment.
 pub(crate) type Reaction = (Option<Step>, Option<Change>);
@@ -30,8 +32,7 @@ impl Classic {
         let response = match answer {
             Ok(response) => response,
             Err(error) => {
-                self.not_reached(error, now, random);
-                return NOTHING;
+                return (None, self.not_reached(error, now, random));
             }
         };
         match response.error_code {
@@ -46,28 +47,23 @@ impl Classic {
             Code::UnknownMemberId if !self.identity.member_id.is_empty() => {
                 self.reset(true);
                 self.unjoined("its member id was not known");
-                NOTHING
+                (None, self.lose())
             }
-            code => {
-                self.refused(code, "JoinGroup", now, random);
-                NOTHING
-            }
+            code => (None, self.refused(code, "JoinGroup", now, random)),
         }
     }
 
     fn joined(&mut self, response: JoinGroupResponse, now: Instant) -> Reaction {
         if response.protocol_type.as_deref().is_some_and(|protocol| protocol != PROTOCOL_TYPE) {
             let error = self.error(Code::InconsistentGroupProtocol, "its members are no consumers");
-            self.fail(error, false);
-            return NOTHING;
+            return (None, self.fail(error, false));
         }
         let name = response.protocol_name.unwrap_or_default();
         self.assignor = self.settings.assignors.named(&name).cloned();
         if self.assignor.is_none() {
             let error =
                 self.protocol_error(format_args!("the coordinator chose `{name}`, which this member did not offer"));
-            self.fail(error, false);
-            return NOTHING;
+            return (None, self.fail(error, false));
         }
         self.identity = Identity { generation: response.generation_id, member_id: response.member_id.unshared() };
         self.backoff.reset();
@@ -91,7 +87,7 @@ impl Classic {
             }
             Err(error) => {
                 let error = error.within(format_args!("group {}", self.settings.group));
-                self.fail(error, false);
+                return (None, self.fail(error, false));
             }
         }
         NOTHING
@@ -111,8 +107,7 @@ impl Classic {
         let response = match answer {
             Ok(response) => response,
             Err(error) => {
-                self.not_reached(error, now, random);
-                return NOTHING;
+                return (None, self.not_reached(error, now, random));
             }
         };
         match response.error_code {
@@ -121,21 +116,19 @@ impl Classic {
                 self.unjoined("the group began another rebalance");
                 NOTHING
             }
+            // edge 54
             Code::UnknownMemberId => {
                 self.reset(true);
                 self.unjoined("its member id was not known");
-                NOTHING
+                (None, self.lose())
             }
             // The member may still be known: only its generation is over.
             Code::IllegalGeneration => {
                 self.reset(false);
                 self.unjoined("its generation was over");
-                NOTHING
+                (None, self.lose())
             }
-            code => {
-                self.refused(code, "SyncGroup", now, random);
-                NOTHING
-            }
+            code => (None, self.refused(code, "SyncGroup", now, random)),
         }
     }
 
@@ -145,24 +138,31 @@ impl Classic {
             && response.protocol_name.as_deref().is_none_or(|protocol| Some(protocol) == name);
         if !is_consistent {
             let error = self.error(Code::InconsistentGroupProtocol, "the assignment is of another protocol");
-            self.fail(error, false);
-            return NOTHING;
+            return (None, self.fail(error, false));
         }
         let assignment = match protocol::assigned(response.assignment) {
             Ok(assignment) => assignment,
             Err(error) => {
                 let error = error.within(format_args!("group {}", self.settings.group));
-                self.fail(error, false);
-                return NOTHING;
+                return (None, self.fail(error, false));
             }
         };
+        let assigned: BTreeSet<_> = assignment.partitions.iter().cloned().collect();
         self.phase = Phase::Stable;
         self.backoff.reset();
-        self.reason = "";
-        tracing::info!(group = %self.settings.group, partitions = assignment.partitions.len(), "assigned");
+        self.reason = "".into();
+        tracing::info!(group = %self.settings.group, partitions = assigned.len(), "assigned");
+        if let Wanted::Pattern(pattern) = &self.wanted {
+            // The leader may have seen a topic first.
+            for partition in &assigned {
+                if !self.topics.contains(&partition.topic) && pattern.matches(&partition.topic) {
+                    self.topics.insert(partition.topic.clone());
+                    self.joined.insert(partition.topic.clone());
+                }
+            }
+        }
         // What was subscribed to has changed meanwhile: nothing of this is read, the group assigns anew.
-        let is_wanted = |partition: &TopicPartition| self.topics.contains(&partition.topic);
-        if self.joined != self.topics || !assignment.partitions.iter().all(is_wanted) {
+        if self.joined != self.topics || assigned.iter().any(|partition| !self.topics.contains(&partition.topic)) {
             self.rebalance("the subscription changed", now);
             return NOTHING;
         }
@@ -170,10 +170,19 @@ impl Classic {
             && let Err(error) = assign::on_assignment(&**assignor, &assignment, &self.metadata())
         {
             let error = error.within(format_args!("group {}", self.settings.group));
-            self.fail(error, false);
-            return NOTHING;
+            return (None, self.fail(error, false));
         }
-        (None, Some(Change::Assigned(assignment.partitions)))
+        // None are left where all were given up before the join.
+        let going: BTreeSet<_> = self.held.difference(&assigned).cloned().collect();
+        self.held.extend(assigned);
+        let held = self.held.iter().cloned().collect();
+        if !going.is_empty() {
+            debug_assert_eq!(self.settings.assignors.protocol(), RebalanceProtocol::Cooperative);
+            tracing::info!(group = %self.settings.group, partitions = going.len(), "gives up what was taken away");
+            let until = now.checked_add(self.settings.max_poll_interval);
+            self.give_up(going, "need to revoke partitions and re-join", until);
+        }
+        (None, Some(Change::Assigned(held)))
     }
 
     /// The answer to a heartbeat that was sent as `sender`.
@@ -188,21 +197,19 @@ impl Classic {
             Ok(Code::None) => {}
             Ok(Code::RebalanceInProgress) => self.rebalance("the group is rebalancing", now),
             Ok(code @ (Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId)) => {
-                return self.expelled(code, "Heartbeat");
+                return (None, self.expelled(code, "Heartbeat"));
             }
             Ok(code) if code.retriable() => self.heartbeat_at = soon,
             Ok(code) => {
                 let error = self.error(code, "Heartbeat");
-                self.fail(error, false);
-                return (None, Some(Change::Lost));
+                return (None, self.fail(error, false));
             }
             Err(error) if error.is_retriable() => {
                 tracing::debug!(group = %self.settings.group, %error, "a heartbeat failed");
                 self.heartbeat_at = soon;
             }
             Err(error) => {
-                self.fail(error, false);
-                return (None, Some(Change::Lost));
+                return (None, self.fail(error, false));
             }
         }
         NOTHING
@@ -214,77 +221,79 @@ impl Classic {
         outcome: Result<(), Error>,
         now: Instant,
         random: &mut fastrand::Rng,
-    ) -> Reaction {
-        let Phase::Committing { until, .. } = self.phase else { return NOTHING };
+    ) -> Option<Change> {
+        let Phase::Committing { going, until, in_flight } = &mut self.phase else { return None };
         if let Err(error) = outcome {
             if error.is_retriable() && until.is_none_or(|until| now < until) {
+                *in_flight = false;
                 self.retry_at = now.checked_add(self.backoff.next(random));
-                self.phase = Phase::Committing { until, in_flight: false };
-                return NOTHING;
+                return None;
             }
             tracing::warn!(group = %self.settings.group, %error, "what was read last could not be committed before the rebalance");
         }
+        let gone = std::mem::take(going);
+        self.held.retain(|held| !gone.contains(held));
         self.backoff.reset();
-        let reason = self.reason;
+        let reason = std::mem::take(&mut self.reason);
         self.unjoined(reason);
-        (None, Some(Change::Revoked))
+        Some(Change::Revoked(gone.into_iter().collect()))
     }
 
     /// A commit was answered with this code.
-    pub(crate) fn on_commit(&mut self, sender: &Identity, code: Code, now: Instant) -> Reaction {
+    pub(crate) fn on_commit(&mut self, sender: &Identity, code: Code, now: Instant) -> Option<Change> {
         if *sender != self.identity {
-            return NOTHING;
+            return None;
         }
         match (code, &self.phase) {
             (Code::RebalanceInProgress, _) => self.rebalance("a commit met a rebalance", now),
+            // edge 53: amid a join the answer to that tells more.
             (
                 Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId,
                 Phase::Stable | Phase::Releasing { .. } | Phase::Committing { .. },
             ) => return self.expelled(code, "OffsetCommit"),
             _ => {}
         }
-        NOTHING
+        None
     }
 
     /// The coordinator goes on without this member, or this generation of it.
-    fn expelled(&mut self, code: Code, api: &str) -> Reaction {
+    fn expelled(&mut self, code: Code, api: &str) -> Option<Change> {
         tracing::warn!(group = %self.settings.group, %code, api, "lost the partitions");
         if code == Code::FencedInstanceId {
             // edge 55: another has the name; joining again would take it back, and so on for ever.
             let error = self.error(code, api);
-            self.fail(error, true);
-        } else {
-            self.reset(code != Code::IllegalGeneration);
-            self.unjoined("the coordinator went on without this member");
+            return self.fail(error, true);
         }
-        (None, Some(Change::Lost))
+        self.reset(code != Code::IllegalGeneration);
+        self.unjoined("the coordinator went on without this member");
+        self.lose()
     }
 
     /// The coordinator did not take a request.
-    fn refused(&mut self, code: Code, api: &str, now: Instant, random: &mut fastrand::Rng) {
+    fn refused(&mut self, code: Code, api: &str, now: Instant, random: &mut fastrand::Rng) -> Option<Change> {
         if code.retriable() || code == Code::RebalanceInProgress {
             // edge 57: moved, still loading: the same again soon, perhaps elsewhere.
             tracing::debug!(group = %self.settings.group, %code, api, "refused for now");
             self.again(now, random);
-            return;
+            return None;
         }
         let error = self.error(code, api);
-        self.fail(error, code == Code::FencedInstanceId);
+        self.fail(error, code == Code::FencedInstanceId)
     }
 
     /// No answer to a join or sync: the coordinator may have moved.
-    fn not_reached(&mut self, error: Error, now: Instant, random: &mut fastrand::Rng) {
-        if error.is_retriable() {
-            tracing::debug!(group = %self.settings.group, %error, "the coordinator was not reached");
-            self.again(now, random);
-        } else {
-            self.fail(error, false);
+    fn not_reached(&mut self, error: Error, now: Instant, random: &mut fastrand::Rng) -> Option<Change> {
+        if !error.is_retriable() {
+            return self.fail(error, false);
         }
+        tracing::debug!(group = %self.settings.group, %error, "the coordinator was not reached");
+        self.again(now, random);
+        None
     }
 
     fn again(&mut self, now: Instant, random: &mut fastrand::Rng) {
         let wait = self.backoff.next(random);
-        let reason = self.reason;
+        let reason = std::mem::take(&mut self.reason);
         self.unjoined(reason);
         self.retry_at = now.checked_add(wait);
     }

@@ -15,16 +15,27 @@ use super::{Classic, Phase, Step};
 use crate::cluster::Metadata;
 use crate::group::assign::{GroupTopics, Racks};
 use crate::group::protocol::{self, PROTOCOL_TYPE};
+use crate::group::{Change, GroupMembershipOperation};
 
 impl Classic {
-    /// What to tell the coordinator on leaving: nothing for a member that is to come back under its instance id.
-    pub(crate) fn leave_request(&self, reason: &'static str) -> Option<LeaveGroupRequest> {
+    /// What to tell the coordinator on leaving: nothing by default for a member that is to come back under its
+    /// instance id (KIP-345).
+    pub(crate) fn leave_request(
+        &self,
+        reason: &'static str,
+        operation: GroupMembershipOperation,
+    ) -> Option<LeaveGroupRequest> {
         let is_member = !self.identity.member_id.is_empty() && !matches!(self.phase, Phase::Out | Phase::Left);
-        (is_member && self.settings.instance_id.is_none()).then(|| LeaveGroupRequest {
+        let leaves = match operation {
+            GroupMembershipOperation::Default => self.settings.instance_id.is_none(),
+            GroupMembershipOperation::LeaveGroup => true,
+            GroupMembershipOperation::RemainInGroup => false,
+        };
+        (is_member && leaves).then(|| LeaveGroupRequest {
             group_id: self.settings.group.clone(),
             members: vec![MemberIdentity {
                 member_id: self.identity.member_id.clone(),
-                group_instance_id: None,
+                group_instance_id: self.settings.instance_id.clone(),
                 reason: Some(reason.into()),
             }],
             ..LeaveGroupRequest::default()
@@ -32,23 +43,18 @@ impl Classic {
     }
 
     /// Joins the group, with whatever is wanted now.
-    pub(super) fn join(&mut self) -> Option<Step> {
-        // Rebalancing eagerly, a member owns nothing as it joins.
-        let owned = [].into_iter();
+    pub(super) fn join(&mut self) -> (Step, Option<Change>) {
         let (generation, rack) = (self.identity.generation, &self.settings.rack);
         let protocols = self.settings.assignors.subscriptions(&self.topics).and_then(|offers| {
             let offer = |(name, user_data): (&str, _)| {
-                let metadata = protocol::subscription(&self.topics, owned.clone(), generation, rack, user_data)?;
+                let metadata = protocol::subscription(&self.topics, self.held.iter(), generation, rack, user_data)?;
                 Ok(JoinGroupRequestProtocol { name: name.into(), metadata })
             };
             offers.into_iter().map(offer).collect()
         });
         let protocols = match protocols {
             Ok(protocols) => protocols,
-            Err(error) => {
-                self.fail(error, false);
-                return None;
-            }
+            Err(error) => return (Step::Leave(None), self.fail(error, false)),
         };
         self.attempt += 1;
         self.phase = Phase::Joining;
@@ -61,16 +67,17 @@ impl Classic {
             group_instance_id: self.settings.instance_id.clone(),
             protocol_type: Str::from_static(PROTOCOL_TYPE),
             protocols,
-            reason: Some(Str::from_static(self.reason)),
+            reason: Some(truncated(&self.reason).into()),
         };
-        Some(Step::Join(request, self.attempt))
+        (Step::Join(request, self.attempt), None)
     }
 
     /// Shares out the partitions, once all topics are known.
-    pub(super) fn assign(&mut self, metadata: &Metadata) -> Option<Step> {
+    pub(super) fn assign(&mut self, metadata: &Metadata) -> Option<(Step, Option<Change>)> {
         let Phase::Assigning { members, skip } = &mut self.phase else { return None };
         // A topic that does not exist is known by its error.
-        if !self.group_topics.iter().all(|topic| metadata.topics.contains_key(&**topic)) {
+        let is_known = |topic: &Arc<str>| metadata.is_complete || metadata.topics.contains_key(&**topic);
+        if !self.group_topics.iter().all(is_known) {
             return None;
         }
         let topics = topics_of(&self.group_topics, metadata);
@@ -85,13 +92,12 @@ impl Classic {
                 Ok(encoded) => assignments = encoded,
                 Err(error) => {
                     let error = error.within(format_args!("group {}", self.settings.group));
-                    self.fail(error, false);
-                    return None;
+                    return Some((Step::Leave(None), self.fail(error, false)));
                 }
             }
         }
         self.assigned_by = Some((topics, metadata.version));
-        Some(self.sync(assignments))
+        Some((self.sync(assignments), None))
     }
 
     /// Asks for this member's assignment; the leader brings everyone's.
@@ -149,6 +155,19 @@ fn topics_of(names: &BTreeSet<Arc<str>>, metadata: &Metadata) -> GroupTopics {
         .filter(|(_, topic)| topic.is_usable())
         .map(|(name, topic)| (name, topic.partitions.iter().map(racks).collect()));
     GroupTopics(topics.collect())
+}
+
+/// Brokers take no longer reason than this, in UTF-16 units.
+const MAX_REASON: usize = 255;
+
+fn truncated(reason: &str) -> &str {
+    let mut units = 0;
+    let fits = |(_, character): &(usize, char)| {
+        units += character.len_utf16();
+        units <= MAX_REASON
+    };
+    let end = reason.char_indices().take_while(fits).last().map_or(0, |(at, character)| at + character.len_utf8());
+    &reason[..end]
 }
 
 fn milliseconds(duration: Duration) -> i32 {

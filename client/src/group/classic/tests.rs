@@ -39,6 +39,7 @@ impl Fixture {
             max_poll_interval: 300 * SECOND,
             heartbeat_interval: 3 * SECOND,
             assignors: Assignors::new(&[], &[AssignmentStrategy::Range, AssignmentStrategy::RoundRobin]).unwrap(),
+            exclude_internal_topics: true,
             rack: String::new(),
             retry_backoff: SECOND / 10,
             retry_backoff_max: SECOND,
@@ -75,7 +76,7 @@ impl Fixture {
     }
 
     fn subscribe(&mut self, topics: &[&str]) {
-        self.group.subscribe(topics.iter().map(|topic| Arc::from(*topic)).collect(), self.now);
+        self.group.subscribe(Wanted::Topics(topics.iter().map(|topic| Arc::from(*topic)).collect()), self.now);
     }
 
     fn knows(&mut self, topic: &str, partitions: usize) {
@@ -131,6 +132,13 @@ impl Fixture {
         let assignment = protocol::assignment(&partitions(&[0, 1]).into()).unwrap();
         let response = SyncGroupResponse { assignment, ..SyncGroupResponse::default() };
         self.group.on_synced(attempt, Ok(response), self.now, &mut self.random)
+    }
+
+    /// What polls handed out is done with. True if the group waited for that.
+    fn release(&mut self) -> bool {
+        let waits = self.group.releasing().is_some();
+        self.group.released();
+        waits
     }
 
     fn heartbeat(&mut self, code: Code) -> Option<Change> {
@@ -247,11 +255,11 @@ fn a_rebalance_waits_for_the_release_then_commits_then_joins() {
     fixture.now += 3 * SECOND;
     assert_eq!(fixture.next(), Does::Heartbeats);
     assert_eq!(fixture.code_of_commit(), None, "until then commits are welcome");
-    assert!(fixture.group.release());
+    assert!(fixture.release());
     assert_eq!(fixture.next(), Does::Commits);
     assert_eq!(fixture.next(), Does::Nothing, "once");
     let revoked = fixture.group.on_released(Ok(()), fixture.now, &mut fixture.random);
-    assert!(matches!(revoked, (None, Some(Change::Revoked))));
+    assert_eq!(revoked, Some(Change::Revoked(partitions(&[0, 1]))));
     assert!(matches!(fixture.next(), Does::Joins(_)));
     assert_eq!(fixture.code_of_commit(), Some(Code::RebalanceInProgress));
 }
@@ -260,7 +268,7 @@ fn a_rebalance_waits_for_the_release_then_commits_then_joins() {
 fn a_commit_before_a_rebalance_is_tried_again_as_long_as_the_group_waits() {
     let mut fixture = Fixture::stable();
     fixture.heartbeat(Code::RebalanceInProgress);
-    fixture.group.release();
+    fixture.release();
     let mut attempts = 0;
     let start = fixture.now;
     loop {
@@ -268,7 +276,7 @@ fn a_commit_before_a_rebalance_is_tried_again_as_long_as_the_group_waits() {
             Does::Commits => {
                 attempts += 1;
                 let lost = Err(Error::new(Kind::Connection, "lost"));
-                if fixture.group.on_released(lost, fixture.now, &mut fixture.random).1.is_some() {
+                if fixture.group.on_released(lost, fixture.now, &mut fixture.random).is_some() {
                     break;
                 }
             }
@@ -286,11 +294,11 @@ fn a_commit_before_a_rebalance_is_tried_again_as_long_as_the_group_waits() {
 fn a_commit_that_cannot_succeed_does_not_hold_up_a_rebalance() {
     let mut fixture = Fixture::stable();
     fixture.heartbeat(Code::RebalanceInProgress);
-    fixture.group.release();
+    fixture.release();
     assert_eq!(fixture.next(), Does::Commits);
     let refused = Err(Error::broker(Code::TopicAuthorizationFailed, "commit"));
-    let reaction = fixture.group.on_released(refused, fixture.now, &mut fixture.random);
-    assert!(matches!(reaction, (None, Some(Change::Revoked))));
+    let change = fixture.group.on_released(refused, fixture.now, &mut fixture.random);
+    assert_eq!(change, Some(Change::Revoked(partitions(&[0, 1]))));
 }
 
 /// edges 53, 54
@@ -298,7 +306,7 @@ fn a_commit_that_cannot_succeed_does_not_hold_up_a_rebalance() {
 fn an_expelled_member_loses_all_and_keeps_its_id_only_if_that_is_still_known() {
     for (code, id) in [(Code::UnknownMemberId, ""), (Code::IllegalGeneration, "me")] {
         let mut fixture = Fixture::stable();
-        assert_eq!(fixture.heartbeat(code), Some(Change::Lost));
+        assert_eq!(fixture.heartbeat(code), Some(Change::Lost(partitions(&[0, 1]))));
         let Some((Step::Join(request, _), _)) = fixture.step() else { panic!() };
         assert_eq!(&*request.member_id, id, "{code}");
     }
@@ -311,14 +319,14 @@ fn what_is_said_of_an_earlier_generation_or_amid_a_join_is_ignored() {
     let earlier = Identity { generation: 0, ..fixture.group.identity.clone() };
     let unknown = || Ok(Code::UnknownMemberId);
     assert!(matches!(fixture.group.on_heartbeat(&earlier, unknown(), fixture.now), (None, None)));
-    assert!(matches!(fixture.group.on_commit(&earlier, Code::IllegalGeneration, fixture.now), (None, None)));
+    assert_eq!(fixture.group.on_commit(&earlier, Code::IllegalGeneration, fixture.now), None);
     fixture.heartbeat(Code::RebalanceInProgress);
-    fixture.group.release();
+    fixture.release();
     fixture.group.on_released(Ok(()), fixture.now, &mut fixture.random);
     fixture.next();
     assert_eq!(fixture.heartbeat(Code::UnknownMemberId), None);
     let current = fixture.group.identity.clone();
-    assert!(matches!(fixture.group.on_commit(&current, Code::IllegalGeneration, fixture.now), (None, None)));
+    assert_eq!(fixture.group.on_commit(&current, Code::IllegalGeneration, fixture.now), None);
     assert!(matches!(fixture.group.phase, Phase::Joining));
 }
 
@@ -326,7 +334,7 @@ fn what_is_said_of_an_earlier_generation_or_amid_a_join_is_ignored() {
 #[test]
 fn a_fenced_member_stays_away_until_it_subscribes_anew() {
     let mut fixture = Fixture::stable();
-    assert_eq!(fixture.heartbeat(Code::FencedInstanceId), Some(Change::Lost));
+    assert_eq!(fixture.heartbeat(Code::FencedInstanceId), Some(Change::Lost(partitions(&[0, 1]))));
     for _ in 0..3 {
         fixture.group.poll_began();
         assert_eq!(fixture.group.failure().and_then(|error| error.code()), Some(Code::FencedInstanceId));
@@ -375,7 +383,7 @@ fn a_coordinator_that_is_not_ready_is_asked_again_after_a_wait() {
 fn an_answer_to_an_earlier_attempt_is_stale() {
     let mut fixture = Fixture::subscribed();
     let Does::Joins(earlier) = fixture.next() else { panic!() };
-    fixture.group.unsubscribe("unsubscribed");
+    fixture.group.unsubscribe("unsubscribed", GroupMembershipOperation::Default);
     fixture.subscribe(&["bills"]);
     let Does::Joins(attempt) = fixture.next() else { panic!() };
     assert!(matches!(fixture.joined(earlier, 1, "another"), (None, None)));
@@ -393,7 +401,7 @@ fn a_member_that_nobody_polls_leaves_and_a_poll_brings_it_back() {
     assert_ne!(fixture.next(), Does::Leaves(true), "a poll that waits is a poll");
     fixture.group.poll_ended(fixture.now);
     fixture.now += 300 * SECOND;
-    let Some((Step::Leave(Some(request)), Some(Change::Lost))) = fixture.step() else { panic!() };
+    let Some((Step::Leave(Some(request)), Some(Change::Lost(_)))) = fixture.step() else { panic!() };
     assert_eq!(&*request.members[0].member_id, "me");
     assert_eq!((fixture.next(), fixture.group.wake_at()), (Does::Nothing, None));
     assert_eq!(fixture.code_of_commit(), Some(Code::UnknownMemberId));
@@ -407,7 +415,7 @@ fn a_static_member_leaves_without_a_word() {
     let mut fixture = Fixture::new(|settings| settings.instance_id = Some("till-1".into()));
     fixture.subscribe(&["orders"]);
     fixture.becomes_stable(1);
-    assert!(fixture.group.leave_request("closed").is_none());
+    assert!(fixture.group.leave_request("closed", GroupMembershipOperation::Default).is_none());
     fixture.now += 301 * SECOND;
     assert_eq!(fixture.next(), Does::Leaves(false));
 }
@@ -419,7 +427,7 @@ fn a_subscription_that_changes_amid_a_join_is_joined_with_afterwards() {
     fixture.subscribe(&["bills"]);
     let Some(Step::Sync(_, attempt)) = fixture.joined(attempt, 1, "another").0 else { panic!() };
     assert!(matches!(fixture.synced(attempt), (None, None)), "what is not wanted any more is not read");
-    assert!(fixture.group.release());
+    assert!(fixture.release());
     assert_eq!(fixture.next(), Does::Commits);
     fixture.group.on_released(Ok(()), fixture.now, &mut fixture.random);
     let Some((Step::Join(request, _), _)) = fixture.step() else { panic!() };

@@ -1,0 +1,208 @@
+//! What a consumer is a member by, whatever the protocol.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ottla_wire::{Code, Str};
+use tokio::time::Instant;
+
+use super::assign::Assignors;
+use super::classic::{self, Classic};
+use super::{Change, GroupMembershipOperation, Identity, Leave, Reason, Wanted};
+use crate::TopicPartition;
+use crate::cluster::Metadata;
+use crate::config::ConsumerConfig;
+use crate::error::Error;
+
+/// Membership of a group, by `group.protocol`. A plain value: what it wants done comes out as [`Step`]s, what becomes of
+/// the assignment as [`Change`]s.
+#[derive(Debug)]
+pub(crate) enum Membership {
+    /// The members' leader shares out the partitions.
+    Classic(Classic),
+}
+
+/// What is to be done next for the membership.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// For the driver of the classic protocol.
+    Classic(Box<classic::Step>),
+    /// Commit what was released, and tell what came of it.
+    Commit,
+}
+
+impl Membership {
+    /// None without `group.id`.
+    pub(crate) fn of(config: &ConsumerConfig, assignors: Assignors, now: Instant) -> Option<Self> {
+        let group = config.group_id()?;
+        Some(Self::Classic(Classic::new(classic::Settings::of(config, group, assignors), now)))
+    }
+
+    pub(crate) fn group_id(&self) -> &Str {
+        match self {
+            Self::Classic(group) => &group.settings.group,
+        }
+    }
+
+    pub(crate) fn instance_id(&self) -> Option<&Str> {
+        match self {
+            Self::Classic(group) => group.settings.instance_id.as_ref(),
+        }
+    }
+
+    /// Wants this from now on. What is assigned stays until the group has rebalanced.
+    pub(crate) fn subscribe(&mut self, wanted: Wanted, now: Instant) {
+        match self {
+            Self::Classic(group) => group.subscribe(wanted, now),
+        }
+    }
+
+    /// Ends the membership. What is for the coordinator to hear, if anything, is returned.
+    pub(crate) fn unsubscribe(&mut self, reason: &'static str, operation: GroupMembershipOperation) -> Option<Leave> {
+        match self {
+            Self::Classic(group) => group.unsubscribe(reason, operation).map(Leave::Classic),
+        }
+    }
+
+    /// Asks for a rebalance, for a reason that the coordinator logs.
+    pub(crate) fn enforce_rebalance(&mut self, reason: Reason, now: Instant) {
+        match self {
+            Self::Classic(group) => group.rebalance(reason, now),
+        }
+    }
+
+    /// The topics subscribed to, by name or since they match; empty when not subscribed.
+    pub(crate) fn topics(&self) -> &BTreeSet<Arc<str>> {
+        match self {
+            Self::Classic(group) => group.topics(),
+        }
+    }
+
+    /// The topics of other members that the metadata is needed of as well.
+    pub(crate) fn group_topics(&self) -> &BTreeSet<Arc<str>> {
+        match self {
+            Self::Classic(group) => group.group_topics(),
+        }
+    }
+
+    /// Whether the metadata of all topics is needed, to see which match.
+    pub(crate) fn wants_all_topics(&self) -> bool {
+        match self {
+            Self::Classic(group) => group.wants_all_topics(),
+        }
+    }
+
+    /// A poll begins. It ends with [`poll_ended`](Self::poll_ended). True if the membership waited for that.
+    pub(crate) fn poll_began(&mut self) -> bool {
+        match self {
+            Self::Classic(group) => group.poll_began(),
+        }
+    }
+
+    pub(crate) fn poll_ended(&mut self, now: Instant) {
+        match self {
+            Self::Classic(group) => group.poll_ended(now),
+        }
+    }
+
+    /// A poll calls the listener: as long as that takes, nothing is polled.
+    pub(crate) fn call_began(&mut self, now: Instant) {
+        match self {
+            Self::Classic(group) => group.call_began(now),
+        }
+    }
+
+    /// The listener has run; the poll goes on.
+    pub(crate) fn call_ended(&mut self, now: Instant) {
+        match self {
+            Self::Classic(group) => group.call_ended(now),
+        }
+    }
+
+    /// Whether there is a [`failure`](Self::failure) to tell.
+    pub(crate) fn has_failed(&self) -> bool {
+        match self {
+            Self::Classic(group) => group.has_failed(),
+        }
+    }
+
+    /// Why membership cannot go on, for the poll to say.
+    pub(crate) fn failure(&mut self) -> Option<Error> {
+        match self {
+            Self::Classic(group) => group.failure(),
+        }
+    }
+
+    /// The partitions that are to go as soon as what was handed out is done with, and the listener has run; then comes
+    /// [`released`](Self::released).
+    pub(crate) fn releasing(&self) -> Option<&BTreeSet<TopicPartition>> {
+        match self {
+            Self::Classic(group) => group.releasing(),
+        }
+    }
+
+    /// Nothing more is handed out of the partitions that go, and what was is done with: it may be committed.
+    pub(crate) fn released(&mut self) {
+        match self {
+            Self::Classic(group) => group.released(),
+        }
+    }
+
+    /// What came of the commit that [`Step::Commit`] asked for.
+    pub(crate) fn on_released(
+        &mut self,
+        outcome: Result<(), Error>,
+        now: Instant,
+        random: &mut fastrand::Rng,
+    ) -> Option<Change> {
+        match self {
+            Self::Classic(group) => group.on_released(outcome, now, random),
+        }
+    }
+
+    /// As whom it speaks now.
+    pub(crate) fn identity(&self) -> &Identity {
+        match self {
+            Self::Classic(group) => group.identity(),
+        }
+    }
+
+    /// As whom to commit.
+    ///
+    /// # Errors
+    /// While the group rebalances, where nothing is held meanwhile, and when this consumer is no member.
+    pub(crate) fn committer(&self) -> Result<Identity, Error> {
+        match self {
+            Self::Classic(group) => group.committer(),
+        }
+    }
+
+    /// A commit was answered with this code.
+    pub(crate) fn on_commit(&mut self, sender: &Identity, code: Code, now: Instant) -> Option<Change> {
+        match self {
+            Self::Classic(group) => group.on_commit(sender, code, now),
+        }
+    }
+
+    /// The next thing to do, and the change that it brings at once. A change may come alone.
+    pub(crate) fn next(&mut self, now: Instant, metadata: &Metadata) -> Option<(Option<Step>, Option<Change>)> {
+        match self {
+            Self::Classic(group) => {
+                let (step, change) = group.next(now, metadata)?;
+                let step = match step {
+                    classic::Step::Commit => Some(Step::Commit),
+                    classic::Step::Leave(None) => None,
+                    step => Some(Step::Classic(Box::new(step))),
+                };
+                Some((step, change))
+            }
+        }
+    }
+
+    /// When [`next`](Self::next) is to be asked again, whatever else happens.
+    pub(crate) fn wake_at(&self) -> Option<Instant> {
+        match self {
+            Self::Classic(group) => group.wake_at(),
+        }
+    }
+}
