@@ -23,7 +23,7 @@ pub use admin::{
 pub use config::{AdminBuilder, ConsumerBuilder, ProducerBuilder};
 pub use consume::{
     Called, CloseOptions, ConsumedRecord, Consumer, HeaderRefs, OffsetAndMetadata, OffsetAndTimestamp, OwnedRecord,
-    RebalanceListener, RecordIter, RecordStream, Records, Subscription, TimestampType,
+    PendingCommit, RebalanceListener, RecordIter, RecordStream, Records, Subscription, TimestampType,
 };
 pub use error::{Error, Kind, Retry};
 pub use group::GroupMembershipOperation;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::SOON;
 use crate::consume::{builder, partition, read, values};
 
-async fn orders(partitions: u16) -> Broker {
+pub(crate) async fn orders(partitions: u16) -> Broker {
     cluster(1, partitions).await
 }
 
@@ -35,7 +35,7 @@ pub(crate) async fn join(builder: ConsumerBuilder) -> Consumer {
 }
 
 /// Waits until it is so, while the consumers poll and throw away what they get.
-async fn poll_until(consumers: &[&Consumer], mut is_so: impl FnMut() -> bool) {
+pub(crate) async fn poll_until(consumers: &[&Consumer], mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + SOON;
     while !is_so() {
         assert!(
@@ -49,15 +49,15 @@ async fn poll_until(consumers: &[&Consumer], mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn has(consumer: &Consumer, count: usize) -> bool {
+pub(crate) fn has(consumer: &Consumer, count: usize) -> bool {
     consumer.assignment().len() == count
 }
 
-fn append(broker: &Broker, number: i32, values: std::ops::Range<i32>) {
+pub(crate) fn append(broker: &Broker, number: i32, values: std::ops::Range<i32>) {
     broker.append("orders", number, values.map(|n| n.to_string())).unwrap();
 }
 
-fn committed(broker: &Broker, number: i32) -> Option<i64> {
+pub(crate) fn committed(broker: &Broker, number: i32) -> Option<i64> {
     broker.committed("billing", "orders", number).map(|committed| committed.offset)
 }
 

@@ -1,15 +1,20 @@
 //! Sending commits: one at a time, so that none overtakes another.
 #![expect(clippy::disallowed_methods, reason = "driver: owns the clock")]
 
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use ottla_wire::messages::OffsetCommitRequest;
 use ottla_wire::{Code, Str};
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::call::{PATIENCE, Questions};
 use super::commit;
-use super::state::Farewell;
+use super::state::{Farewell, State};
 use super::{Core, call};
 use crate::TopicPartition;
 use crate::cluster::Lane;
@@ -18,14 +23,59 @@ use crate::error::{Error, Kind};
 use crate::group::Identity;
 use crate::group::offsets::{self, LAST_COMMIT_BY_NAME, Offsets};
 
+/// A commit on its way, in the order in which commits were asked for: see
+/// [`Consumer::enqueue_commit`](super::Consumer::enqueue_commit).
+///
+/// Resolves once it is done. Goes on if it is dropped.
+#[derive(Debug)]
+#[must_use = "whether the offsets were committed is not known otherwise; drop it with `drop` if that does not matter"]
+pub struct PendingCommit(call::Running<Result<(), Error>>);
+
+impl Future for PendingCommit {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let done = std::task::ready!(Pin::new(&mut self.0).poll(context));
+        Poll::Ready(done.unwrap_or_else(|| Err(Error::closed("consumer"))))
+    }
+}
+
+/// A commit's place in the line of all, taken by making it.
+pub(super) struct Turn(Pin<Box<dyn Future<Output = OwnedMutexGuard<()>> + Send>>);
+
+impl Turn {
+    pub(super) fn take(core: &Core) -> Self {
+        let mut turn = Box::pin(tokio::task::unconstrained(core.committing.clone().lock_owned()));
+        // The lock is given in the order of the first polls.
+        match turn.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(turn) => Self(Box::pin(std::future::ready(turn))),
+            Poll::Pending => Self(turn),
+        }
+    }
+}
+
+/// Commits in the background, in one attempt: a later commit makes up for it.
+pub(super) fn enqueue(core: &Arc<Core>, identity: Identity, mut offsets: Offsets) -> PendingCommit {
+    let turn = Turn::take(core);
+    let committer = core.clone();
+    let work = async move {
+        let _turn = turn.0.await;
+        attempt(&committer, &identity, &mut offsets).await
+    };
+    PendingCommit(call::run(&core.cluster, work).detached())
+}
+
 /// Commits, and tries again what may pass until the deadline.
 pub(super) async fn commit(
     core: &Core,
-    identity: Identity,
+    turn: Turn,
+    mut identity: Identity,
     mut offsets: Offsets,
     deadline: Instant,
 ) -> Result<(), Error> {
-    let _turn = core.committing.lock().await;
+    let since = core.state.lock().held_since(&offsets);
+    let since: BTreeMap<_, _> = offsets.keys().cloned().zip(since).collect();
+    let _turn = turn.0.await;
     let client = &core.config.client;
     let mut backoff = Backoff::new(client.retry_backoff, client.retry_backoff_max);
     loop {
@@ -33,8 +83,14 @@ pub(super) async fn commit(
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
-        // A rebalance is over only after the next poll.
-        if !error.is_retriable() || error.code() == Some(Code::RebalanceInProgress) {
+        // A rebalance is over only after the next poll, unless it leaves the partitions where they are (edge 56).
+        let is_outrun = matches!(error.code(), Some(Code::RebalanceInProgress | Code::IllegalGeneration));
+        let still = |state: &State| {
+            let since: Vec<_> = offsets.keys().map(|partition| since.get(partition).copied().flatten()).collect();
+            state.commits_again(&offsets, &since)
+        };
+        let may_pass = if is_outrun { still(&core.state.lock()).is_some() } else { error.is_retriable() };
+        if !may_pass {
             return Err(error);
         }
         let wait = core.cluster.runtime().random(|random| backoff.next(random));
@@ -42,8 +98,11 @@ pub(super) async fn commit(
             return Err(Error::caused_by(Kind::Timeout, "commit timed out", error));
         }
         tokio::time::sleep(wait).await;
-        // Another generation's partitions may be others' (edge 62 is the newer protocol's way out).
-        if core.state.lock().committer().is_ok_and(|current| current != identity) {
+        let state = core.state.lock();
+        if let Some(current) = still(&state) {
+            identity = current;
+        } else if is_outrun || state.committer().is_ok_and(|current| current != identity) {
+            // Another generation's partitions may be others' (edge 62 is the newer protocol's way out).
             return Err(error);
         }
     }
@@ -85,6 +144,8 @@ pub(super) async fn take_leave(core: &Core, farewell: Farewell, deadline: Instan
         };
     }
     if let (Some(request), Some(group)) = (leave, core.config.group_id()) {
+        // What was asked to be committed before is committed by a member.
+        let _ = tokio::time::timeout_at(deadline, core.committing.lock()).await;
         let timeout = deadline.saturating_duration_since(Instant::now());
         let leave = crate::group::driver::leave(&core.cluster, group, request, timeout);
         let left = match tokio::time::timeout_at(deadline, leave).await {
@@ -123,6 +184,9 @@ fn finally(outcome: Result<(), Error>) -> Result<(), Error> {
 
 /// One OffsetCommit. Of `offsets` those remain that were not committed; the error is of the worst.
 async fn attempt(core: &Core, identity: &Identity, offsets: &mut Offsets) -> Result<(), Error> {
+    if offsets.is_empty() {
+        return Ok(());
+    }
     let Some(group) = core.config.group_id() else { return Ok(()) };
     let key: Str = group.into();
     let instance_id = core.config.instance_id().map(Str::from);

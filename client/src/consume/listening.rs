@@ -76,9 +76,17 @@ impl Listening {
             if self.told.remove(partition) && self.listener.is_some() {
                 self.lost.insert(partition.clone());
             }
-            if let Some(assigned) = &mut self.assigned {
-                assigned.remove(partition);
-            }
+            self.forget(partition);
+        }
+    }
+
+    /// It need not hear any more that this partition came.
+    fn forget(&mut self, partition: &TopicPartition) {
+        if let Some(assigned) = &mut self.assigned
+            && assigned.remove(partition)
+            && assigned.is_empty()
+        {
+            self.assigned = None;
         }
     }
 
@@ -111,9 +119,7 @@ impl Listening {
     pub(super) fn revoked(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
             self.told.remove(partition);
-            if let Some(assigned) = &mut self.assigned {
-                assigned.remove(partition);
-            }
+            self.forget(partition);
         }
         self.keep();
     }
@@ -216,5 +222,111 @@ impl fmt::Debug for Listening {
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call").field("event", &self.event).field("partitions", &self.partitions).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl RebalanceListener for Nobody {}
+
+    fn partitions(numbers: &[i32]) -> Vec<TopicPartition> {
+        numbers.iter().map(|number| TopicPartition::new("orders", *number)).collect()
+    }
+
+    fn set(numbers: &[i32]) -> BTreeSet<TopicPartition> {
+        partitions(numbers).into_iter().collect()
+    }
+
+    fn listened() -> Listening {
+        let mut listening = Listening::default();
+        listening.listen(Some(Arc::new(Nobody)));
+        listening
+    }
+
+    /// The calls that are due, each made and ended.
+    fn calls(listening: &mut Listening) -> Vec<(Event, Vec<TopicPartition>)> {
+        let mut calls = Vec::new();
+        while let Some(call) = listening.begin() {
+            listening.ended(&call);
+            calls.push((call.event, call.partitions));
+        }
+        assert!(!listening.is_due());
+        calls
+    }
+
+    #[test]
+    fn what_came_is_withheld_until_the_listener_has_heard_of_it_even_if_that_is_nothing() {
+        let mut listening = listened();
+        listening.assigned(set(&[0, 1]));
+        assert!(listening.is_untold(&partitions(&[1])[0]));
+        assert_eq!(calls(&mut listening), [(Event::Assigned, partitions(&[0, 1]))]);
+        assert!(!listening.is_untold(&partitions(&[1])[0]));
+        listening.assigned(set(&[]));
+        assert_eq!(calls(&mut listening), [(Event::Assigned, vec![])]);
+    }
+
+    #[test]
+    fn without_a_listener_nothing_is_withheld_and_nothing_waits() {
+        let mut listening = Listening::default();
+        listening.assigned(set(&[0]));
+        assert!(!listening.is_untold(&partitions(&[0])[0]) && !listening.is_due());
+        listening.revoke(&set(&[0]));
+        assert!(listening.is_revoking() && !listening.must_revoke());
+        // One that comes later knows what there was.
+        listening.listen(Some(Arc::new(Nobody)));
+        listening.revoke(&set(&[0]));
+        assert_eq!(calls(&mut listening), [(Event::Revoked, partitions(&[0]))]);
+    }
+
+    #[test]
+    fn what_it_never_heard_of_goes_without_a_word() {
+        let mut listening = listened();
+        listening.assigned(set(&[0, 1]));
+        listening.lost(&partitions(&[0, 1]));
+        assert_eq!(calls(&mut listening), []);
+        listening.assigned(set(&[2]));
+        listening.revoke(&set(&[2]));
+        assert!(!listening.must_revoke());
+        listening.revoked(&partitions(&[2]));
+        assert_eq!(calls(&mut listening), []);
+    }
+
+    #[test]
+    fn what_is_lost_while_it_hears_of_it_is_told_afterwards() {
+        let mut listening = listened();
+        listening.assigned(set(&[0]));
+        let call = listening.begin().unwrap();
+        listening.lost(&call.partitions);
+        listening.ended(&call);
+        assert_eq!(calls(&mut listening), [(Event::Lost, partitions(&[0]))]);
+    }
+
+    #[test]
+    fn what_is_lost_while_it_gives_it_up_is_not_told_twice() {
+        let mut listening = listened();
+        listening.assigned(set(&[0]));
+        calls(&mut listening);
+        listening.revoke(&set(&[0]));
+        let call = listening.begin().unwrap();
+        listening.lost(&call.partitions);
+        listening.ended(&call);
+        listening.keep();
+        assert_eq!(calls(&mut listening), []);
+    }
+
+    #[test]
+    fn a_call_that_did_not_end_is_due_again_and_losses_come_first() {
+        let mut listening = listened();
+        listening.assigned(set(&[0, 1]));
+        calls(&mut listening);
+        listening.assigned(set(&[2]));
+        listening.begin();
+        listening.lost(&partitions(&[0]));
+        let expected = [(Event::Lost, partitions(&[0])), (Event::Assigned, partitions(&[2]))];
+        assert_eq!(calls(&mut listening), expected);
     }
 }

@@ -51,6 +51,7 @@ mod tests;
 
 pub(crate) use call::{PATIENCE, Questions, deadline};
 pub use close::CloseOptions;
+pub use committer::PendingCommit;
 pub(crate) use committer::commit_before_rebalance;
 pub use listener::{Called, RebalanceListener};
 pub use offset::{OffsetAndMetadata, OffsetAndTimestamp};
@@ -121,7 +122,7 @@ pub(crate) struct Core {
     /// Held by whoever calls the listener.
     calling: tokio::sync::Mutex<()>,
     /// Held by whoever commits.
-    committing: tokio::sync::Mutex<()>,
+    committing: Arc<tokio::sync::Mutex<()>>,
     pub(crate) closed: watch::Sender<bool>,
 }
 
@@ -299,7 +300,7 @@ impl ConsumerBuilder {
             membership: Notify::new(),
             moved: Notify::new(),
             calling: tokio::sync::Mutex::new(()),
-            committing: tokio::sync::Mutex::new(()),
+            committing: Arc::default(),
             closed: watch::Sender::new(false),
             cluster,
             config,

@@ -10,13 +10,17 @@ use tokio::time::Instant;
 
 use super::arrive::FoundOffset;
 use super::commit::{self, Which};
+use super::committer::Turn;
 use super::position::{EARLIEST, LATEST, OffsetQuery, Place, Position};
 use super::state::{State, Subject};
-use super::{Consumer, Core, OffsetAndMetadata, OffsetAndTimestamp, call, committer, driver, known_epoch};
+use super::{
+    Consumer, Core, OffsetAndMetadata, OffsetAndTimestamp, PendingCommit, call, committer, driver, known_epoch,
+};
 use crate::TopicPartition;
 use crate::connection::Backoff;
 use crate::deadline::after;
 use crate::error::{Error, Kind};
+use crate::group::Identity;
 use crate::group::offsets::Offsets;
 
 impl Consumer {
@@ -156,17 +160,10 @@ impl Consumer {
     /// `ILLEGAL_GENERATION` if the group went on without this consumer: others may have read the same records.
     /// [`Kind::Timeout`] after `default.api.timeout.ms`, [`Kind::Config`] without `group.id`.
     pub async fn commit(&self) -> Result<(), Error> {
-        let now = self.core.cluster.runtime().now();
-        let (identity, offsets) = {
-            let state = self.core.state.lock();
-            state.check_open()?;
-            let offsets = commit::offsets(&state.positions, Which::HandedOut, now);
-            if offsets.is_empty() && state.group.is_some() {
-                return Ok(());
-            }
-            (state.committer()?, offsets)
-        };
-        self.send_commit(identity, offsets).await
+        match self.core.handed_out()? {
+            Some((identity, offsets)) => self.send_commit(identity, offsets).await,
+            None => Ok(()),
+        }
     }
 
     /// Commits these offsets, each that of the next record to read, and waits until that is done.
@@ -177,27 +174,54 @@ impl Consumer {
         &self,
         offsets: impl IntoIterator<Item = (TopicPartition, O)>,
     ) -> Result<(), Error> {
-        let offsets: Offsets = offsets.into_iter().map(|(partition, offset)| (partition, offset.into())).collect();
-        if let Some((partition, offset)) = offsets.iter().find(|(_, offset)| offset.offset < 0) {
-            let context = format!("commit of {} in {partition}: an offset is 0 or more", offset.offset);
-            return Err(Error::new(Kind::State, context));
+        match self.core.chosen(offsets)? {
+            (_, offsets) if offsets.is_empty() => Ok(()),
+            (identity, offsets) => self.send_commit(identity, offsets).await,
         }
-        let identity = {
-            let state = self.core.state.lock();
-            state.check_open()?;
-            state.committer()?
-        };
-        if offsets.is_empty() {
-            return Ok(());
-        }
-        self.send_commit(identity, offsets).await
     }
 
-    async fn send_commit(&self, identity: crate::group::Identity, offsets: Offsets) -> Result<(), Error> {
+    /// Commits all that was handed out until now, in the background: what Java calls `commitAsync`.
+    ///
+    /// Commits are made one after the other, in the order in which they were asked for, so that none undoes a later one;
+    /// [`commit`](Self::commit) and [`close`](Self::close) come after those asked for before as well. This one is tried
+    /// once: where it fails in a way that may pass, a later commit makes up for it.
+    ///
+    /// ```no_run
+    /// # async fn example(consumer: ottla::Consumer) -> Result<(), ottla::Error> {
+    /// let records = consumer.poll(std::time::Duration::from_secs(1)).await?;
+    /// // …
+    /// let commit = consumer.enqueue_commit()?;
+    /// // The next poll need not wait for it; nor need anybody.
+    /// commit.await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`commit`](Self::commit): at once what is known at once, else by the future.
+    pub fn enqueue_commit(&self) -> Result<PendingCommit, Error> {
+        let (identity, offsets) = self.core.handed_out()?.unwrap_or((Identity::NOBODY, Offsets::new()));
+        Ok(committer::enqueue(&self.core, identity, offsets))
+    }
+
+    /// Commits these offsets, each that of the next record to read, in the background, as
+    /// [`enqueue_commit`](Self::enqueue_commit) does.
+    ///
+    /// # Errors
+    /// Those of [`commit_offsets`](Self::commit_offsets): at once what is known at once, else by the future.
+    pub fn enqueue_commit_offsets<O: Into<OffsetAndMetadata>>(
+        &self,
+        offsets: impl IntoIterator<Item = (TopicPartition, O)>,
+    ) -> Result<PendingCommit, Error> {
+        let (identity, offsets) = self.core.chosen(offsets)?;
+        Ok(committer::enqueue(&self.core, identity, offsets))
+    }
+
+    async fn send_commit(&self, identity: Identity, offsets: Offsets) -> Result<(), Error> {
         let core = self.core.clone();
         let deadline = core.deadline();
-        self.within("commit".to_owned(), async move { committer::commit(&core, identity, offsets, deadline).await })
-            .await
+        let turn = Turn::take(&core);
+        let work = async move { committer::commit(&core, turn, identity, offsets, deadline).await };
+        self.within("commit".to_owned(), work).await
     }
 
     /// What the group has committed for these partitions; `None` where nothing is. What an open transaction may still
@@ -310,6 +334,33 @@ impl Consumer {
 }
 
 impl Core {
+    /// What was handed out and is not committed, and as whom to commit it; None if there is nothing.
+    fn handed_out(&self) -> Result<Option<(Identity, Offsets)>, Error> {
+        let now = self.cluster.runtime().now();
+        let state = self.state.lock();
+        state.check_open()?;
+        let offsets = commit::offsets(&state.positions, Which::HandedOut, now);
+        if offsets.is_empty() && state.group.is_some() {
+            return Ok(None);
+        }
+        Ok(Some((state.committer()?, offsets)))
+    }
+
+    /// The offsets that a caller chose, and as whom to commit them.
+    fn chosen<O: Into<OffsetAndMetadata>>(
+        &self,
+        offsets: impl IntoIterator<Item = (TopicPartition, O)>,
+    ) -> Result<(Identity, Offsets), Error> {
+        let offsets: Offsets = offsets.into_iter().map(|(partition, offset)| (partition, offset.into())).collect();
+        if let Some((partition, offset)) = offsets.iter().find(|(_, offset)| offset.offset < 0) {
+            let context = format!("commit of {} in {partition}: an offset is 0 or more", offset.offset);
+            return Err(Error::new(Kind::State, context));
+        }
+        let state = self.state.lock();
+        state.check_open()?;
+        Ok((state.committer()?, offsets))
+    }
+
     /// When a call that began now gives up.
     pub(super) fn deadline(&self) -> Instant {
         after(self.cluster.runtime().now(), self.config.default_api_timeout)

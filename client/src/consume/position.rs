@@ -58,6 +58,8 @@ pub(crate) const LATEST: i64 = -1;
 pub(super) struct Assigned {
     /// Answers to what was asked under another stamp are stale.
     pub(super) stamp: u64,
+    /// The stamp as the partition was assigned: it tells this assignment of it from an earlier one.
+    pub(super) since: u64,
     pub(super) place: Place,
     /// Whether a look-up of the place is in flight.
     pub(super) asked: bool,
@@ -151,6 +153,7 @@ impl Positions {
         let backoff = self.backoff.clone();
         self.partitions.entry(partition).or_insert_with(|| Assigned {
             stamp,
+            since: stamp,
             place,
             asked: false,
             fetch_offset: 0,

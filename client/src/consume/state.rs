@@ -361,6 +361,19 @@ impl State {
         }
     }
 
+    /// Since when each of these partitions is assigned without a break; None where it is not.
+    pub(super) fn held_since(&self, offsets: &Offsets) -> Vec<Option<u64>> {
+        offsets.keys().map(|partition| self.positions.get(partition).map(|assigned| assigned.since)).collect()
+    }
+
+    /// As whom to commit offsets that an earlier identity could not, since the group rebalanced. None unless all
+    /// partitions are held as they were: otherwise another member may have read on.
+    pub(super) fn commits_again(&self, offsets: &Offsets, since: &[Option<u64>]) -> Option<Identity> {
+        let is_cooperative = self.group.as_ref().is_some_and(Membership::is_cooperative);
+        let is_held = since.iter().all(Option::is_some) && self.held_since(offsets) == since;
+        if is_cooperative && is_held { self.committer().ok() } else { None }
+    }
+
     /// As whom what was handed out last is to be committed by others than this consumer (KIP-447).
     ///
     /// A member that was given up by its group may have joined again already, on its own: to commit under the new

@@ -177,6 +177,13 @@ impl Membership {
         }
     }
 
+    /// Whether what is held stays so while the group rebalances, and can be committed once that is over.
+    pub(crate) fn is_cooperative(&self) -> bool {
+        match self {
+            Self::Classic(group) => group.is_cooperative(),
+        }
+    }
+
     /// A commit was answered with this code.
     pub(crate) fn on_commit(&mut self, sender: &Identity, code: Code, now: Instant) -> Option<Change> {
         match self {

@@ -321,6 +321,11 @@ impl Classic {
         }
     }
 
+    /// Whether it keeps its partitions as it joins a rebalance.
+    pub(crate) fn is_cooperative(&self) -> bool {
+        self.settings.assignors.protocol() == RebalanceProtocol::Cooperative
+    }
+
     /// The next thing to do, and the change it brings for the assignment at once.
     pub(crate) fn next(&mut self, now: Instant, metadata: &Metadata) -> Option<(Step, Option<Change>)> {
         if self.poll_limit().is_some_and(|at| at <= now) {
@@ -377,7 +382,7 @@ impl Classic {
                 self.held.iter().filter(is_unwanted).cloned().collect()
             }
         };
-        if going.is_empty() && self.settings.assignors.protocol() == RebalanceProtocol::Cooperative {
+        if going.is_empty() && self.is_cooperative() {
             self.unjoined(reason);
             return;
         }

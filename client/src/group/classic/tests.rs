@@ -474,3 +474,146 @@ fn an_assignment_that_cannot_be_read_is_a_failure_and_no_panic() {
     fixture.group.on_synced(attempt, Ok(response), fixture.now, &mut fixture.random);
     assert_eq!(fixture.group.failure().map(|error| error.kind()), Some(Kind::Protocol));
 }
+
+/// A member that rebalances cooperatively, in generation 1, with two partitions.
+fn cooperative() -> Fixture {
+    struct Cooperative;
+
+    impl Assignor for Cooperative {
+        fn name(&self) -> &str {
+            "range"
+        }
+
+        fn supported_protocols(&self) -> &[RebalanceProtocol] {
+            &[RebalanceProtocol::Eager, RebalanceProtocol::Cooperative]
+        }
+
+        fn assign(
+            &self,
+            _: &[GroupMember],
+            _: &GroupTopics,
+        ) -> Result<std::collections::BTreeMap<String, crate::MemberAssignment>, Box<dyn std::error::Error + Send + Sync>>
+        {
+            Err("it follows".into())
+        }
+    }
+
+    let mut fixture =
+        Fixture::new(|settings| settings.assignors = Assignors::new(&[Arc::new(Cooperative)], &[]).unwrap());
+    fixture.subscribe(&["orders"]);
+    fixture.becomes_stable(1);
+    fixture
+}
+
+fn subscription(request: &JoinGroupRequest) -> ConsumerProtocolSubscription {
+    decode_data(request.protocols[0].metadata.clone()).unwrap().0
+}
+
+/// KIP-429; edge 56
+#[test]
+fn a_cooperative_member_joins_at_once_with_what_it_has_and_may_commit_all_the_while() {
+    let mut fixture = cooperative();
+    assert_eq!(fixture.heartbeat(Code::RebalanceInProgress), None);
+    assert_eq!(fixture.group.releasing(), None, "nothing goes");
+    let Some((Step::Join(request, attempt), None)) = fixture.step() else { panic!("{:?}", fixture.group.phase) };
+    let told = subscription(&request);
+    assert_eq!((told.owned_partitions[0].partitions.as_slice(), told.generation_id), (&[0, 1][..], 1));
+    assert_eq!(fixture.code_of_commit(), None);
+    let Some(Step::Sync(_, attempt)) = fixture.joined(attempt, 2, "another").0 else { panic!() };
+    assert_eq!(fixture.code_of_commit(), None);
+
+    // The second of them is taken away, another comes.
+    let assignment = protocol::assignment(&partitions(&[0, 3]).into()).unwrap();
+    let response = SyncGroupResponse { assignment, ..SyncGroupResponse::default() };
+    let change = fixture.group.on_synced(attempt, Ok(response), fixture.now, &mut fixture.random).1;
+    assert_eq!(change, Some(Change::Assigned(partitions(&[0, 1, 3]))), "all that it holds for now");
+    assert_eq!(fixture.group.releasing().unwrap().iter().cloned().collect::<Vec<_>>(), partitions(&[1]));
+    fixture.now += 3 * SECOND;
+    assert_eq!(fixture.next(), Does::Heartbeats, "it lives while it waits for the release");
+    assert!(fixture.release());
+    assert_eq!(fixture.next(), Does::Commits);
+    let change = fixture.group.on_released(Ok(()), fixture.now, &mut fixture.random);
+    assert_eq!(change, Some(Change::Revoked(partitions(&[1]))));
+    let Some((Step::Join(request, _), None)) = fixture.step() else { panic!("it joins again at once") };
+    assert_eq!(
+        (subscription(&request).owned_partitions[0].partitions.as_slice(), request.reason.is_some()),
+        (&[0, 3][..], true)
+    );
+}
+
+#[test]
+fn a_cooperative_member_gives_up_what_is_not_subscribed_to_any_more_before_it_joins() {
+    let mut fixture = cooperative();
+    fixture.subscribe(&["bills"]);
+    assert_eq!(fixture.group.releasing().map(BTreeSet::len), Some(2));
+    fixture.release();
+    assert_eq!(fixture.next(), Does::Commits);
+    fixture.group.on_released(Ok(()), fixture.now, &mut fixture.random);
+    let Some((Step::Join(request, _), _)) = fixture.step() else { panic!() };
+    assert!(subscription(&request).owned_partitions.is_empty());
+}
+
+/// edge 54, amid a rebalance; edge 53: a commit's answer alone changes nothing then.
+#[test]
+fn a_cooperative_member_that_the_coordinator_does_not_know_any_more_loses_what_it_kept() {
+    for code in [Code::UnknownMemberId, Code::FencedInstanceId] {
+        let mut fixture = cooperative();
+        fixture.heartbeat(Code::RebalanceInProgress);
+        let Does::Joins(attempt) = fixture.next() else { panic!() };
+        let sender = fixture.group.identity.clone();
+        assert_eq!(fixture.group.on_commit(&sender, Code::IllegalGeneration, fixture.now), None);
+        let response = JoinGroupResponse { error_code: code, ..JoinGroupResponse::default() };
+        let change = fixture.group.on_joined(attempt, Ok(response), fixture.now, &mut fixture.random).1;
+        assert_eq!(change, Some(Change::Lost(partitions(&[0, 1]))), "{code}");
+    }
+}
+
+#[test]
+fn a_pattern_waits_for_the_metadata_of_all_topics_and_follows_them() {
+    let mut fixture = Fixture::new(|_| {});
+    fixture.knows("orders-eu", 1);
+    fixture.knows("bills", 1);
+    fixture.knows("orders-gone", 0);
+    let pattern = super::super::Pattern::new("orders.*").unwrap();
+    fixture.group.subscribe(Wanted::Pattern(pattern), fixture.now);
+    assert!(fixture.group.wants_all_topics());
+    assert_eq!((fixture.next(), fixture.group.topics().len()), (Does::Nothing, 0));
+    fixture.metadata.is_complete = true;
+    let Some((Step::Join(request, attempt), _)) = fixture.step() else { panic!() };
+    assert_eq!(subscription(&request).topics, [Str::from("orders"), Str::from("orders-eu")]);
+    let Some(Step::Sync(_, attempt)) = fixture.joined(attempt, 1, "another").0 else { panic!() };
+    fixture.synced(attempt);
+    fixture.knows("shirts", 1);
+    fixture.next();
+    assert_eq!(fixture.group.releasing(), None, "none of them");
+    fixture.knows("orders-us", 1);
+    fixture.next();
+    assert!(fixture.group.releasing().is_some());
+}
+
+/// KIP-1092
+#[test]
+fn whether_a_member_leaves_is_for_its_name_to_say_unless_it_is_told() {
+    use GroupMembershipOperation::{Default, LeaveGroup, RemainInGroup};
+    for (instance_id, leaves) in [(None, [true, true, false]), (Some("till-1"), [false, true, false])] {
+        let mut fixture = Fixture::new(|settings| settings.instance_id = instance_id.map(Str::from));
+        fixture.subscribe(&["orders"]);
+        fixture.becomes_stable(1);
+        let said =
+            [Default, LeaveGroup, RemainInGroup].map(|operation| fixture.group.leave_request("closed", operation));
+        assert_eq!(said.each_ref().map(Option::is_some), leaves);
+        assert_eq!(said[1].as_ref().unwrap().members[0].group_instance_id.as_deref(), instance_id);
+    }
+}
+
+/// KIP-800: brokers refuse a longer one.
+#[test]
+fn a_reason_is_cut_where_a_character_ends() {
+    let mut fixture = Fixture::stable();
+    fixture.group.rebalance("\u{1f980}".repeat(200), fixture.now);
+    fixture.release();
+    fixture.next();
+    fixture.group.on_released(Ok(()), fixture.now, &mut fixture.random);
+    let Some((Step::Join(request, _), _)) = fixture.step() else { panic!() };
+    assert_eq!(request.reason.unwrap().encode_utf16().count(), 254);
+}
