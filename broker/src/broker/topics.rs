@@ -95,12 +95,9 @@ impl Broker {
     /// # Errors
     /// If there is no such partition, or the node is not up.
     pub fn move_leader(&self, topic: &str, partition: i32, node: i32) -> io::Result<()> {
-        self.on_topic(
-            topic,
-            |cluster, now| {
-                if cluster.move_leader(topic, partition, node, now) { Ok(()) } else { Err(unknown()) }
-            },
-        )
+        self.on_topic(topic, |cluster, now| {
+            if cluster.move_leader(topic, partition, node, None, now) { Ok(()) } else { Err(unknown()) }
+        })
     }
 
     /// Appends records with these values, in one batch, and returns the first one's offset.
@@ -169,11 +166,15 @@ impl Broker {
         })
     }
 
-    fn on_topic<T>(&self, name: &str, act: impl FnOnce(&mut Cluster, Duration) -> Result<T, Refused>) -> io::Result<T> {
+    pub(super) fn on_topic<T>(
+        &self,
+        name: &str,
+        act: impl FnOnce(&mut Cluster, Duration) -> Result<T, Refused>,
+    ) -> io::Result<T> {
         self.shared().change(|cluster, now| act(cluster, now)).map_err(|refused| refusal(name, &refused))
     }
 }
 
-fn unknown() -> Refused {
+pub(super) fn unknown() -> Refused {
     Refused::new(ResponseError::UnknownTopicOrPartition, "there is no such topic, partition or live node")
 }

@@ -164,6 +164,15 @@ impl Log {
         self.batches.get(from..to).unwrap_or_default()
     }
 
+    /// The end of the last whole batch at or before `offset`.
+    pub(crate) fn batch_end_before(&self, offset: i64) -> i64 {
+        let whole = self.batches.partition_point(|batch| batch.header.last_offset() < offset);
+        match self.batches.get(whole) {
+            Some(batch) => batch.header.base_offset.min(offset),
+            None => self.end_offset.min(offset),
+        }
+    }
+
     /// Bytes readable from `offset` to `end`, counted up to `enough`.
     pub(crate) fn readable_bytes(&self, offset: i64, end: i64, enough: usize) -> usize {
         let mut bytes = 0;
