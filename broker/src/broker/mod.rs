@@ -4,6 +4,7 @@ mod faults;
 mod groups;
 mod nodes;
 mod observe;
+mod raw;
 mod replicas;
 mod sessions;
 mod topics;

@@ -117,17 +117,6 @@ impl Broker {
         self.append_as_is(topic, partition, |now_ms| encode::batch(&values, now_ms))
     }
 
-    /// Appends a record batch as it is, CRC and records unchecked, and returns its offset: for what only a damaged, a
-    /// compacted or a transactional log holds. Its base offset and leader epoch are written anew.
-    ///
-    /// # Errors
-    /// If there is no such partition, or `bytes` are not one batch of magic 2 by length.
-    pub fn append_batch(&self, topic: &str, partition: i32, bytes: impl Into<Bytes>) -> io::Result<i64> {
-        let batch = Batch::raw(&bytes.into());
-        let batch = batch.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no record batch of magic 2"))?;
-        self.append_as_is(topic, partition, |_| batch)
-    }
-
     fn append_as_is(&self, topic: &str, index: i32, batch: impl FnOnce(i64) -> Batch) -> io::Result<i64> {
         self.on_topic(topic, |cluster, now| {
             let now_ms = cluster.config.wall_ms(now);

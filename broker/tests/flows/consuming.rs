@@ -248,3 +248,26 @@ async fn a_fetch_that_waits_learns_that_the_log_was_cut() {
     assert_eq!(partition(&response, 0).error_code, ResponseError::FencedLeaderEpoch.code());
     assert_eq!(begun.elapsed(), Duration::from_secs(1));
 }
+
+#[tokio::test]
+async fn a_log_may_have_gaps_and_anything_else_in_it() {
+    let broker = broker().await;
+    broker.append("orders", 0, ["tea", "milk", "sugar"]).unwrap();
+    broker.compact("orders", 0, |record| record.offset == 1).unwrap();
+    broker.append_batch_at("orders", 0, 10, batch(&[record("late")])).unwrap();
+    assert!(broker.append_batch_at("orders", 0, 10, batch(&[record("too early")])).is_err());
+    let mut client = Client::of(&broker);
+    let response = client.call(12, fetch(&[2])).await;
+    assert_eq!(values(partition(&response, 0)), ["milk", "late"], "the batch of three still ends at offset 2");
+    let response = client.call(12, fetch(&[5])).await;
+    assert_eq!(values(partition(&response, 0)), ["late"], "an offset in a gap is in range");
+    assert_eq!((broker.log("orders", 0).len(), partition(&response, 0).high_watermark), (2, 11));
+
+    let damaged = batch(&[record("lost")]).slice(..40);
+    assert_eq!(broker.append_bytes("orders", 0, &damaged, 3).unwrap(), 11);
+    let response = client.call(12, fetch(&[11])).await;
+    let records = partition(&response, 0).records.clone().unwrap();
+    assert_eq!(records[..8], 11i64.to_be_bytes());
+    assert_eq!(records[8..], damaged[8..]);
+    assert_eq!(broker.append("orders", 0, ["after"]).unwrap(), 14);
+}
