@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use kafka_protocol::messages::ApiKey;
+use kafka_protocol::protocol::StrBytes;
 
 use crate::broker::Broker;
 use crate::config::{Config, LATEST_TRANSACTION_VERSION, Topic};
@@ -36,7 +37,8 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Has so many nodes, numbered from 0; default 1, at least 1. They share their logs, so none ever lags behind.
+    /// Has so many nodes, numbered from 0; default 1, at least 1. They share their logs: none lags behind
+    /// unless told to by [`Broker::hold_replica`].
     pub fn nodes(mut self, nodes: u16) -> Self {
         self.config.nodes = i32::from(nodes.max(1));
         self
@@ -116,6 +118,28 @@ impl Builder {
     /// a partition has no leader while its node is stopped.
     pub fn replication_factor(mut self, replicas: u16) -> Self {
         self.config.replication_factor = i16::try_from(replicas.max(1)).unwrap_or(i16::MAX);
+        self
+    }
+
+    /// Puts the nodes into these racks, node 0 into the first; the others, and those whose rack is empty, are in none.
+    /// Default: none.
+    pub fn racks<R: Into<String>>(mut self, racks: impl IntoIterator<Item = R>) -> Self {
+        self.config.racks = racks.into_iter().map(|rack| StrBytes::from_string(rack.into())).collect();
+        self
+    }
+
+    /// Has leaders send clients that say where they are to a replica in their own rack (KIP-392), as Kafka does with
+    /// `RackAwareReplicaSelector`. Default false. Any node with a replica serves those who read from it, in any case.
+    pub fn rack_aware_reads(mut self, is_on: bool) -> Self {
+        self.config.rack_aware_reads = is_on;
+        self
+    }
+
+    /// Keeps at most so many fetch sessions (KIP-227) a node; default 1000, as Kafka. With 0 there are none: clients are
+    /// told so and send full fetches. A session gives way to another when it was unused for two minutes, or is as old and
+    /// has fewer partitions.
+    pub fn fetch_session_slots(mut self, slots: usize) -> Self {
+        self.config.fetch_session_slots = slots;
         self
     }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use kafka_protocol::protocol::StrBytes;
+
 /// The greatest level of the feature `transaction.version` there is: transactions after KIP-890.
 pub(crate) const LATEST_TRANSACTION_VERSION: i16 = 2;
 
@@ -20,6 +22,12 @@ pub(crate) struct Topic {
 pub(crate) struct Config {
     pub(crate) nodes: i32,
     pub(crate) replication_factor: i16,
+    /// The nodes' racks, by id; those without one are in none.
+    pub(crate) racks: Vec<StrBytes>,
+    /// Leaders send clients to replicas in their racks.
+    pub(crate) rack_aware_reads: bool,
+    /// Fetch sessions of each node, at most.
+    pub(crate) fetch_session_slots: usize,
     pub(crate) topics: Vec<Topic>,
     pub(crate) auto_create_topics: bool,
     pub(crate) default_partitions: i32,
@@ -50,6 +58,9 @@ impl Default for Config {
         Self {
             nodes: 1,
             replication_factor: 3,
+            racks: Vec::new(),
+            rack_aware_reads: false,
+            fetch_session_slots: 1_000,
             topics: Vec::new(),
             auto_create_topics: true,
             default_partitions: 1,
@@ -69,6 +80,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The rack of a node.
+    pub(crate) fn rack(&self, node: i32) -> Option<StrBytes> {
+        self.racks.get(usize::try_from(node).ok()?).filter(|rack| !rack.is_empty()).cloned()
+    }
+
     /// Wall-clock time in milliseconds since 1970, `now` after the start.
     pub(crate) fn wall_ms(&self, now: Duration) -> i64 {
         self.started_ms + i64::try_from(now.as_millis()).unwrap_or(i64::MAX / 2)

@@ -28,7 +28,7 @@ mod observe;
 mod serve;
 mod transaction;
 
-pub use broker::{Broker, ErrorCode, Faults, GroupMember, GroupView, NodeHandle, TransactionView};
+pub use broker::{Broker, ErrorCode, Faults, FetchSession, GroupMember, GroupView, NodeHandle, TransactionView};
 pub use builder::Builder;
 pub use group::offsets::CommittedOffset;
 pub use kafka_protocol::ResponseError as Code;

@@ -98,8 +98,13 @@ impl LogView {
 
     /// The number of records kept.
     pub fn len(&self) -> usize {
-        let markers = self.kept().filter(|batch| batch.header.is_control()).count();
-        usize::try_from(self.end_offset - self.start_offset).unwrap_or(0).saturating_sub(markers)
+        let counted = |batch: &Stored| {
+            if batch.header.base_offset < self.start_offset {
+                return record::records(batch).filter(|record| record.offset >= self.start_offset).count();
+            }
+            usize::try_from(batch.header.count).unwrap_or(0)
+        };
+        self.kept().filter(|batch| !batch.header.is_control()).map(counted).sum()
     }
 
     /// True if no record is kept.

@@ -27,7 +27,7 @@ pub(super) fn answer(
     }
     let broker = |node: &Node| {
         let broker = DescribeClusterBroker::default().with_broker_id(BrokerId(node.id));
-        broker.with_host(node.host.clone()).with_port(node.port)
+        broker.with_host(node.host.clone()).with_port(node.port).with_rack(node.rack.clone())
     };
     DescribeClusterResponse::default()
         .with_cluster_id(StrBytes::from_string(cluster.id.clone()))

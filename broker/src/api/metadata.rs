@@ -61,7 +61,7 @@ pub(super) fn answer(
     }
     let broker = |node: &crate::cluster::Node| {
         let broker = MetadataResponseBroker::default().with_node_id(BrokerId(node.id));
-        broker.with_host(node.host.clone()).with_port(node.port)
+        broker.with_host(node.host.clone()).with_port(node.port).with_rack(node.rack.clone())
     };
     let response = MetadataResponse::default()
         .with_brokers(cluster.live_nodes().map(broker).collect())
@@ -133,6 +133,6 @@ fn describe_partition(cluster: &Cluster, partition: &Partition) -> MetadataRespo
         .with_leader_id(BrokerId(partition.leader))
         .with_leader_epoch(partition.leader_epoch)
         .with_replica_nodes(ids(&mut replicas()))
-        .with_isr_nodes(ids(&mut replicas().filter(|node| cluster.is_up(*node))))
+        .with_isr_nodes(ids(&mut replicas().filter(|node| cluster.is_up(*node) && partition.is_in_sync(*node))))
         .with_offline_replicas(ids(&mut replicas().filter(|node| !cluster.is_up(*node))))
 }

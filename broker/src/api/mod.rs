@@ -37,6 +37,7 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
+use crate::cluster::fetch_sessions::FetchSessions;
 use crate::cluster::topics::Topics;
 use crate::cluster::{Cluster, Ticket};
 use crate::faults::Verdict;
@@ -180,11 +181,11 @@ impl Outcome {
 }
 
 impl Request {
-    /// The topics and partitions in the request; partition -1 where it is about the topic as such.
-    pub(crate) fn targets(&self, topics: &Topics) -> Vec<(String, i32)> {
+    /// The topics and partitions in the request, or in its fetch session; partition -1 where it is about the topic as such.
+    pub(crate) fn targets(&self, topics: &Topics, sessions: Option<&FetchSessions>) -> Vec<(String, i32)> {
         match self {
             Self::Produce(request) => produce::targets(request, topics),
-            Self::Fetch(request) => fetch::targets(request, topics),
+            Self::Fetch(request) => fetch::targets(request, topics, sessions),
             Self::ListOffsets(request) => list_offsets::targets(request),
             Self::Metadata(request) => metadata::targets(request, topics),
             Self::OffsetCommit(request) => offset_commit::targets(request, topics),

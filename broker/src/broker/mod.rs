@@ -4,6 +4,9 @@ mod faults;
 mod groups;
 mod nodes;
 mod observe;
+mod raw;
+mod replicas;
+mod sessions;
 mod topics;
 mod transactions;
 
@@ -47,6 +50,7 @@ struct Running(Arc<Shared>);
 pub use faults::{ErrorCode, Faults};
 pub use groups::{GroupMember, GroupView};
 pub use nodes::NodeHandle;
+pub use sessions::FetchSession;
 pub use transactions::TransactionView;
 
 impl Drop for Running {
@@ -145,7 +149,7 @@ impl Broker {
     /// address.
     pub fn connect(&self, address: &str) -> io::Result<DuplexStream> {
         let node = self.shared().with(|cluster, _| {
-            let named = |node: &&Node| node.address() == address || Node::new(node.id).address() == address;
+            let named = |node: &&Node| node.address() == address || Node::new(node.id, None).address() == address;
             cluster.nodes.iter().find(named).map(|node| node.id)
         });
         match node {

@@ -95,12 +95,9 @@ impl Broker {
     /// # Errors
     /// If there is no such partition, or the node is not up.
     pub fn move_leader(&self, topic: &str, partition: i32, node: i32) -> io::Result<()> {
-        self.on_topic(
-            topic,
-            |cluster, now| {
-                if cluster.move_leader(topic, partition, node, now) { Ok(()) } else { Err(unknown()) }
-            },
-        )
+        self.on_topic(topic, |cluster, now| {
+            if cluster.move_leader(topic, partition, node, None, now) { Ok(()) } else { Err(unknown()) }
+        })
     }
 
     /// Appends records with these values, in one batch, and returns the first one's offset.
@@ -118,17 +115,6 @@ impl Broker {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a batch has at least one record"));
         }
         self.append_as_is(topic, partition, |now_ms| encode::batch(&values, now_ms))
-    }
-
-    /// Appends a record batch as it is, CRC and records unchecked, and returns its offset: for what only a damaged, a
-    /// compacted or a transactional log holds. Its base offset and leader epoch are written anew.
-    ///
-    /// # Errors
-    /// If there is no such partition, or `bytes` are not one batch of magic 2 by length.
-    pub fn append_batch(&self, topic: &str, partition: i32, bytes: impl Into<Bytes>) -> io::Result<i64> {
-        let batch = Batch::raw(&bytes.into());
-        let batch = batch.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no record batch of magic 2"))?;
-        self.append_as_is(topic, partition, |_| batch)
     }
 
     fn append_as_is(&self, topic: &str, index: i32, batch: impl FnOnce(i64) -> Batch) -> io::Result<i64> {
@@ -169,11 +155,15 @@ impl Broker {
         })
     }
 
-    fn on_topic<T>(&self, name: &str, act: impl FnOnce(&mut Cluster, Duration) -> Result<T, Refused>) -> io::Result<T> {
+    pub(super) fn on_topic<T>(
+        &self,
+        name: &str,
+        act: impl FnOnce(&mut Cluster, Duration) -> Result<T, Refused>,
+    ) -> io::Result<T> {
         self.shared().change(|cluster, now| act(cluster, now)).map_err(|refused| refusal(name, &refused))
     }
 }
 
-fn unknown() -> Refused {
+pub(super) fn unknown() -> Refused {
     Refused::new(ResponseError::UnknownTopicOrPartition, "there is no such topic, partition or live node")
 }

@@ -9,10 +9,12 @@
 //!
 //! `now` is the time since the broker started.
 
+pub(crate) mod fetch_sessions;
 pub(crate) mod fetches;
 mod groups;
 mod nodes;
 mod placement;
+pub(crate) mod replicas;
 pub(crate) mod timers;
 pub(crate) mod topic_config;
 pub(crate) mod topics;
@@ -28,6 +30,7 @@ use crate::config::Config;
 use crate::faults::{Faults, Subject, Verdict};
 use crate::observe::Requests;
 
+use fetch_sessions::FetchSessions;
 use fetches::Fetches;
 use groups::Groups;
 pub(crate) use nodes::Node;
@@ -82,13 +85,15 @@ pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     pub(crate) topics: Topics,
     pub(crate) fetches: Fetches,
+    /// Of each node.
+    pub(crate) fetch_sessions: Vec<FetchSessions>,
     pub(crate) groups: Groups,
     pub(crate) transactions: Transactions,
     pub(crate) features: Features,
     pub(crate) timers: Timers<Timer>,
     pub(crate) faults: Faults,
     pub(crate) requests: Requests,
-    random: fastrand::Rng,
+    pub(crate) random: fastrand::Rng,
     next_producer_id: i64,
     answers: Vec<(Ticket, Outcome)>,
     /// Of requests that wait: what is to be done to their answers.
@@ -106,9 +111,10 @@ impl Cluster {
         let mut random = config.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         Self {
             id: Uuid::from_u128(random.u128(..)).simple().to_string()[..22].to_owned(),
-            nodes: (0..config.nodes).map(Node::new).collect(),
+            nodes: (0..config.nodes).map(|id| Node::new(id, config.rack(id))).collect(),
             topics: Topics::default(),
             fetches: Fetches::default(),
+            fetch_sessions: (0..config.nodes).map(|_| FetchSessions::new(config.fetch_session_slots)).collect(),
             groups: Groups::default(),
             transactions: Transactions::default(),
             features: Features { transaction_version: config.transaction_version, epoch: 0 },
@@ -144,7 +150,8 @@ impl Cluster {
             group: call.request.group(),
             transactional_id: call.request.transactional_id(),
         };
-        let verdict = self.faults.judge(subject, || call.request.targets(&self.topics));
+        let sessions = usize::try_from(call.context.node).ok().and_then(|node| self.fetch_sessions.get(node));
+        let verdict = self.faults.judge(subject, || call.request.targets(&self.topics, sessions));
         if verdict.refuse {
             return Handled::Ready(Outcome::Close);
         }

@@ -8,6 +8,8 @@ pub(crate) struct Node {
     pub(crate) id: i32,
     pub(crate) host: StrBytes,
     pub(crate) port: i32,
+    /// Where it stands (KIP-36).
+    pub(crate) rack: Option<StrBytes>,
     pub(crate) is_up: bool,
     /// Takes requests but does nothing about them, as a process that is stopped.
     pub(crate) is_paused: bool,
@@ -18,11 +20,12 @@ const MEMORY_PORT: i32 = 9092;
 
 impl Node {
     /// A node reachable in memory, under a name of its own.
-    pub(crate) fn new(id: i32) -> Self {
+    pub(crate) fn new(id: i32, rack: Option<StrBytes>) -> Self {
         Self {
             id,
             host: StrBytes::from_string(format!("node-{id}.ottla")),
             port: MEMORY_PORT,
+            rack,
             is_up: true,
             is_paused: false,
         }

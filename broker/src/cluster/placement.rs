@@ -107,8 +107,16 @@ impl Cluster {
         true
     }
 
-    /// Makes `node` lead a partition, under a new epoch. Tells whether there is such a partition and such a node.
-    pub(crate) fn move_leader(&mut self, topic: &str, partition: i32, node: i32, now: Duration) -> bool {
+    /// Makes `node` lead a partition, under a new epoch; with `end`, though it has nothing from there on. Tells whether
+    /// there is such a partition and such a node.
+    pub(crate) fn move_leader(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        node: i32,
+        end: Option<i64>,
+        now: Duration,
+    ) -> bool {
         if !self.is_up(node) {
             return false;
         }
@@ -117,7 +125,10 @@ impl Cluster {
         if !moved.replicas.contains(&node) {
             moved.replicas.push(node);
         }
-        moved.lead(node);
+        match end {
+            Some(end) => moved.lead_with(node, end),
+            None => moved.lead(node),
+        }
         api::fetch::wake(self, id, usize::try_from(partition).unwrap_or(0), now);
         self.settle_transactions(now);
         true
@@ -162,6 +173,9 @@ impl Cluster {
         node.is_paused = false;
         let id = node.id;
         if !is_up {
+            if let Some(sessions) = usize::try_from(id).ok().and_then(|node| self.fetch_sessions.get_mut(node)) {
+                sessions.clear();
+            }
             self.paused_calls.retain(|(ticket, _)| ticket.node != id);
             self.answers.retain(|(ticket, _)| ticket.node != id);
         }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use kafka_protocol::ResponseError;
 use uuid::Uuid;
 
 use crate::log::Log;
 
+use super::replicas::Held;
 use super::topic_config::TopicConfig;
 
 /// A node id no broker has: nobody leads.
@@ -34,6 +34,8 @@ pub(crate) struct Partition {
     pub(crate) leader: i32,
     pub(crate) leader_epoch: i32,
     pub(crate) replicas: Vec<i32>,
+    /// Followers that tests hold back, by node.
+    pub(crate) held: BTreeMap<i32, Held>,
     pub(crate) log: Log,
 }
 
@@ -92,7 +94,8 @@ impl Topic {
 impl Partition {
     /// A partition led by its first replica.
     pub(crate) fn new(replicas: Vec<i32>) -> Self {
-        let mut partition = Self { leader: NO_LEADER, leader_epoch: -1, replicas, log: Log::default() };
+        let held = BTreeMap::new();
+        let mut partition = Self { leader: NO_LEADER, leader_epoch: -1, replicas, held, log: Log::default() };
         let first = partition.replicas.first().copied().unwrap_or(NO_LEADER);
         partition.lead(first);
         partition
@@ -102,39 +105,32 @@ impl Partition {
     pub(crate) fn lead(&mut self, leader: i32) {
         self.leader = leader;
         self.leader_epoch += 1;
+        self.held.remove(&leader);
         if leader != NO_LEADER {
             self.log.epochs.assign(self.leader_epoch, self.log.end_offset());
         }
     }
 
-    /// Elects a live replica if the leader is gone; nobody, if none lives. Tells whether anything changed.
+    /// Makes `leader` the leader, under a new epoch, though it has nothing from `offset` on: an unclean election. The
+    /// others then have what it has.
+    pub(crate) fn lead_with(&mut self, leader: i32, offset: i64) {
+        self.log.truncate(offset);
+        self.held.clear();
+        self.lead(leader);
+    }
+
+    /// Elects a live replica that is in sync if the leader is gone; nobody, if none lives. Tells whether anything changed.
     pub(crate) fn elect(&mut self, is_live: impl Fn(i32) -> bool) -> bool {
         if self.leader != NO_LEADER && is_live(self.leader) {
             return false;
         }
-        let next = self.replicas.iter().copied().find(|replica| is_live(*replica)).unwrap_or(NO_LEADER);
+        let can_lead = |replica: &i32| is_live(*replica) && self.is_in_sync(*replica);
+        let next = self.replicas.iter().copied().find(can_lead).unwrap_or(NO_LEADER);
         let changed = next != self.leader;
         if changed {
             self.lead(next);
         }
         changed
-    }
-
-    /// Checks that `node` leads, and that the client's idea of the leader epoch (-1: none) is the right one.
-    ///
-    /// # Errors
-    /// `FENCED_LEADER_EPOCH`, `UNKNOWN_LEADER_EPOCH`, `NOT_LEADER_OR_FOLLOWER`.
-    pub(crate) fn check_leader(&self, node: i32, client_epoch: i32) -> Result<(), ResponseError> {
-        if client_epoch >= 0 && client_epoch < self.leader_epoch {
-            return Err(ResponseError::FencedLeaderEpoch);
-        }
-        if client_epoch > self.leader_epoch {
-            return Err(ResponseError::UnknownLeaderEpoch);
-        }
-        if self.leader != node {
-            return Err(ResponseError::NotLeaderOrFollower);
-        }
-        Ok(())
     }
 }
 
@@ -158,16 +154,6 @@ mod tests {
         assert!(partition.elect(|_| false));
         assert_eq!((partition.leader, partition.leader_epoch), (NO_LEADER, 2));
         assert!(!partition.elect(|_| false), "nobody follows nobody");
-    }
-
-    #[test]
-    fn a_stale_client_is_fenced_before_it_is_sent_elsewhere() {
-        let mut partition = Partition::new(vec![1, 2]);
-        partition.lead(2);
-        assert_eq!(partition.check_leader(1, 0), Err(ResponseError::FencedLeaderEpoch));
-        assert_eq!(partition.check_leader(2, 2), Err(ResponseError::UnknownLeaderEpoch));
-        assert_eq!(partition.check_leader(1, 1), Err(ResponseError::NotLeaderOrFollower));
-        assert_eq!(partition.check_leader(2, -1), Ok(()));
     }
 
     #[test]

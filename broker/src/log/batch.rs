@@ -15,6 +15,9 @@ const BEFORE_LENGTH: usize = 12;
 /// Where the part begins that the CRC covers: at the attributes.
 const CRC_FROM: usize = 21;
 
+/// The bits of the attributes that number the codec.
+pub(crate) const CODEC: i16 = 0x07;
+
 const LOG_APPEND_TIME: i16 = 0x08;
 pub(crate) const TRANSACTIONAL: i16 = 0x10;
 pub(crate) const CONTROL: i16 = 0x20;
@@ -111,7 +114,7 @@ impl Header {
 
     /// The codec's number, 0 to 7.
     pub(crate) fn codec(&self) -> i16 {
-        self.attributes & 0x07
+        self.attributes & CODEC
     }
 
     /// Stamps the batch with the broker's time.
@@ -217,14 +220,35 @@ impl Batch {
         Ok(Self { header, body: records.slice(HEADER_BYTES..) })
     }
 
-    /// Takes a batch that a test wants in the log, sound or not: only its length and magic must be right.
+    /// Takes a batch that a test wants in the log, sound or not: only its length, its magic and the sign of its last
+    /// offset delta must be right.
     pub(crate) fn raw(bytes: &Bytes) -> Option<Self> {
         if bytes.len() < HEADER_BYTES {
             return None;
         }
         let (header, magic) = Header::read(bytes);
         let is_whole = usize::try_from(header.length) == Ok(bytes.len() - BEFORE_LENGTH);
-        (magic == 2 && is_whole).then(|| Self { header, body: bytes.slice(HEADER_BYTES..) })
+        (magic == 2 && is_whole && header.last_offset_delta >= 0)
+            .then(|| Self { header, body: bytes.slice(HEADER_BYTES..) })
+    }
+
+    /// A batch without records that spans so many offsets: stands for bytes that aren't understood.
+    pub(crate) fn spanning(offsets: i32) -> Self {
+        let header = Header {
+            base_offset: 0,
+            length: 0,
+            leader_epoch: -1,
+            crc: 0,
+            attributes: 0,
+            last_offset_delta: offsets - 1,
+            base_timestamp: -1,
+            max_timestamp: -1,
+            producer_id: -1,
+            producer_epoch: -1,
+            base_sequence: -1,
+            count: 0,
+        };
+        Self { header, body: Bytes::new() }
     }
 
     /// Bytes of the whole batch.

@@ -26,6 +26,9 @@ impl Epochs {
 
     /// The greatest epoch not above `epoch`, and the offset at which it ended; `end_offset` is the log's.
     pub(crate) fn end_of(&self, epoch: i32, end_offset: i64) -> Option<(i32, i64)> {
+        if epoch < 0 {
+            return None;
+        }
         if self.latest() == Some(epoch) {
             return Some((epoch, end_offset));
         }
@@ -76,6 +79,7 @@ mod tests {
     fn an_epoch_never_seen_falls_back_to_the_one_before() {
         assert_eq!(epochs().end_of(4, 30), Some((2, 20)));
         assert_eq!(epochs().end_of(6, 30), None, "the future is unknown");
+        assert_eq!(epochs().end_of(-1, 30), None, "and so is no epoch");
     }
 
     #[test]

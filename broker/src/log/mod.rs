@@ -3,6 +3,7 @@
 mod aborted;
 pub(crate) mod batch;
 mod codec;
+mod compact;
 pub(crate) use codec::name as codec_name;
 pub(crate) mod encode;
 mod epochs;
@@ -11,7 +12,7 @@ pub(crate) mod producers;
 pub(crate) mod record;
 pub(crate) mod validate;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 pub(crate) use aborted::Aborted;
 use aborted::AbortedTransactions;
@@ -115,6 +116,30 @@ impl Log {
         base_offset
     }
 
+    /// Leaves a gap before `offset`, as if what was there had been compacted away. Tells whether the log didn't end later.
+    pub(crate) fn skip_to(&mut self, offset: i64) -> bool {
+        if offset < self.end_offset {
+            return false;
+        }
+        self.end_offset = offset;
+        true
+    }
+
+    /// Appends bytes as they are, over so many offsets, and returns the first. Only where a base offset would stand in
+    /// them, if they are long enough, that is written.
+    pub(crate) fn append_bytes(&mut self, bytes: &[u8], offsets: i32) -> i64 {
+        let mut header = Batch::spanning(offsets).header;
+        header.base_offset = self.end_offset;
+        let base_offset = header.base_offset;
+        self.end_offset = header.last_offset() + 1;
+        let mut head = BytesMut::from(bytes);
+        if let Some(place) = head.get_mut(..8) {
+            place.copy_from_slice(&base_offset.to_be_bytes());
+        }
+        self.batches.push(Stored { header, head: head.freeze(), body: Bytes::new() });
+        base_offset
+    }
+
     /// Takes in what an appended batch says of its producer.
     fn note_producer(&mut self, header: &Header, body: &Bytes) {
         if !header.has_producer() {
@@ -162,6 +187,15 @@ impl Log {
         let from = self.batches.partition_point(|batch| batch.header.last_offset() < offset);
         let to = self.batches.partition_point(|batch| batch.header.base_offset < end);
         self.batches.get(from..to).unwrap_or_default()
+    }
+
+    /// The end of the last whole batch at or before `offset`.
+    pub(crate) fn batch_end_before(&self, offset: i64) -> i64 {
+        let whole = self.batches.partition_point(|batch| batch.header.last_offset() < offset);
+        match self.batches.get(whole) {
+            Some(batch) => batch.header.base_offset.min(offset),
+            None => self.end_offset.min(offset),
+        }
     }
 
     /// Bytes readable from `offset` to `end`, counted up to `enough`.

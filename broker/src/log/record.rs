@@ -32,6 +32,18 @@ pub(crate) fn decode(header: &Header, body: &Bytes) -> impl Iterator<Item = Reco
     Records::new(header, body).into_iter().flatten().map_while(Result::ok)
 }
 
+/// The records of a batch, each with its bytes, length included. Damage ends the iteration.
+pub(crate) fn raw(header: &Header, body: &Bytes) -> impl Iterator<Item = (Record, Bytes)> + use<> {
+    let mut records = Records::new(header, body);
+    std::iter::from_fn(move || {
+        let records = records.as_mut()?;
+        let before = records.rest.clone();
+        let record = records.next()?.ok()?;
+        let length = before.len() - records.rest.len();
+        Some((record, before.slice(..length)))
+    })
+}
+
 /// Checks that a batch holds the records its header says, in order.
 ///
 /// # Errors

@@ -160,18 +160,25 @@ async fn leader_epochs_are_checked() {
     let broker = Broker::builder().in_memory_only().nodes(2).topic("orders", 1).await;
     broker.move_leader("orders", 0, 1).unwrap();
     let (mut old, mut new) = (Client::of_node(&broker, 0), Client::of_node(&broker, 1));
-    let of_epoch = async |client: &mut Client, epoch| {
+    let of_epoch = async |client: &mut Client, epoch, version| {
         let mut request = fetch(&[0]);
         request.topics[0].partitions[0].current_leader_epoch = epoch;
-        let response = client.call(12, request).await;
+        if version >= 13 {
+            request.topics[0].topic = topic_name("");
+            request.topics[0].topic_id = Uuid::from_u128(broker.topic_id("orders").unwrap());
+        }
+        let response = client.call(version, request).await;
         (partition(&response, 0).error_code, partition(&response, 0).current_leader.clone())
     };
-    let (code, leader) = of_epoch(&mut new, 0).await;
+    let (code, leader) = of_epoch(&mut new, 0, 16).await;
     assert_eq!(code, ResponseError::FencedLeaderEpoch.code());
     assert_eq!((leader.leader_id.0, leader.leader_epoch), (1, 1), "the answer says who leads");
-    assert_eq!(of_epoch(&mut new, 2).await.0, ResponseError::UnknownLeaderEpoch.code());
-    assert_eq!(of_epoch(&mut new, 1).await.0, 0);
-    assert_eq!(of_epoch(&mut old, -1).await.0, ResponseError::NotLeaderOrFollower.code());
+    assert_eq!(of_epoch(&mut new, 0, 12).await.1.leader_id.0, -1, "unless the version is too old");
+    assert_eq!(of_epoch(&mut new, 2, 12).await.0, ResponseError::UnknownLeaderEpoch.code());
+    assert_eq!(of_epoch(&mut new, 1, 12).await.0, 0);
+    assert_eq!(of_epoch(&mut old, 0, 12).await.0, ResponseError::FencedLeaderEpoch.code());
+    assert_eq!(of_epoch(&mut old, -1, 10).await.0, ResponseError::NotLeaderOrFollower.code());
+    assert_eq!(of_epoch(&mut old, 1, 11).await.0, 0, "since KIP-392 followers are read from");
 }
 
 #[tokio::test]
@@ -193,16 +200,6 @@ async fn a_client_ahead_of_a_truncated_log_is_told_where_they_part() {
     let response = client.call(4, OffsetForLeaderEpochRequest::default().with_topics(vec![topic])).await;
     let answer = &response.topics[0].partitions[0];
     assert_eq!((answer.error_code, answer.leader_epoch, answer.end_offset), (0, 0, 1));
-}
-
-#[tokio::test]
-async fn sessions_are_declined() {
-    let broker = broker().await;
-    let mut client = Client::of(&broker);
-    let response = client.call(12, fetch(&[0]).with_session_id(0).with_session_epoch(0)).await;
-    assert_eq!((response.error_code, response.session_id), (0, 0), "answered in full, without a session");
-    let response = client.call(12, fetch(&[0]).with_session_id(7).with_session_epoch(1)).await;
-    assert_eq!(response.error_code, ResponseError::FetchSessionIdNotFound.code());
 }
 
 async fn list(client: &mut Client, version: i16, timestamp: i64) -> ListOffsetsPartitionResponse {
@@ -250,4 +247,27 @@ async fn a_fetch_that_waits_learns_that_the_log_was_cut() {
     let (_, response) = client.receive::<FetchRequest>(12).await.unwrap();
     assert_eq!(partition(&response, 0).error_code, ResponseError::FencedLeaderEpoch.code());
     assert_eq!(begun.elapsed(), Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_log_may_have_gaps_and_anything_else_in_it() {
+    let broker = broker().await;
+    broker.append("orders", 0, ["tea", "milk", "sugar"]).unwrap();
+    broker.compact("orders", 0, |record| record.offset == 1).unwrap();
+    broker.append_batch_at("orders", 0, 10, batch(&[record("late")])).unwrap();
+    assert!(broker.append_batch_at("orders", 0, 10, batch(&[record("too early")])).is_err());
+    let mut client = Client::of(&broker);
+    let response = client.call(12, fetch(&[2])).await;
+    assert_eq!(values(partition(&response, 0)), ["milk", "late"], "the batch of three still ends at offset 2");
+    let response = client.call(12, fetch(&[5])).await;
+    assert_eq!(values(partition(&response, 0)), ["late"], "an offset in a gap is in range");
+    assert_eq!((broker.log("orders", 0).len(), partition(&response, 0).high_watermark), (2, 11));
+
+    let damaged = batch(&[record("lost")]).slice(..40);
+    assert_eq!(broker.append_bytes("orders", 0, &damaged, 3).unwrap(), 11);
+    let response = client.call(12, fetch(&[11])).await;
+    let records = partition(&response, 0).records.clone().unwrap();
+    assert_eq!(records[..8], 11i64.to_be_bytes());
+    assert_eq!(records[8..], damaged[8..]);
+    assert_eq!(broker.append("orders", 0, ["after"]).unwrap(), 14);
 }

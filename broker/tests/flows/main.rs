@@ -8,6 +8,8 @@ mod connections;
 mod consuming;
 mod errors;
 mod faults;
+mod fetch_sessions;
+mod followers;
 mod groups;
 mod nodes;
 mod producing;
