@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::group::consumer::Settings;
+
 /// The greatest level of the feature `transaction.version` there is: transactions after KIP-890.
 pub(crate) const LATEST_TRANSACTION_VERSION: i16 = 2;
 
@@ -33,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) group_initial_rebalance_delay: Duration,
     /// The least and the greatest session timeout a member may ask for.
     pub(crate) group_session_timeouts: (Duration, Duration),
+    /// Of groups whose coordinator assigns.
+    pub(crate) consumer_groups: Settings,
     /// The level of the feature `transaction.version` at the start.
     pub(crate) transaction_version: i16,
     /// The longest timeout a transactional producer may ask for.
@@ -59,6 +63,7 @@ impl Default for Config {
             versions: BTreeMap::new(),
             group_initial_rebalance_delay: Duration::ZERO,
             group_session_timeouts: (Duration::from_secs(6), Duration::from_secs(30 * 60)),
+            consumer_groups: Settings::default(),
             transaction_version: LATEST_TRANSACTION_VERSION,
             transaction_max_timeout: Duration::from_secs(15 * 60),
             unknown_producer_ids: false,

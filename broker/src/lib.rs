@@ -9,7 +9,7 @@
 //!   └ api/        one file an API: request in, answer or "later" out
 //!       └ cluster/    nodes, topics, fetches that wait, timers
 //!           ├ log/          batches, leader epochs, producers, markers of transactions
-//!           ├ group/        the classic protocol's state machine, offsets
+//!           ├ group/        members under the classic protocol or the consumers' own, offsets
 //!           └ transaction/  a transactional id's state machine, in both protocols
 //! ```
 //!

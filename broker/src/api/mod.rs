@@ -4,6 +4,7 @@ mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 pub(crate) mod api_versions;
 mod compact;
+mod consumer_group;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
@@ -124,6 +125,8 @@ apis! {
     IncrementalAlterConfigs IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse 0..=1;
     OffsetDelete OffsetDeleteRequest OffsetDeleteResponse 0..=0;
     DescribeCluster DescribeClusterRequest DescribeClusterResponse 0..=2;
+    ConsumerGroupHeartbeat ConsumerGroupHeartbeatRequest ConsumerGroupHeartbeatResponse 0..=1;
+    ConsumerGroupDescribe ConsumerGroupDescribeRequest ConsumerGroupDescribeResponse 0..=1;
     DescribeProducers DescribeProducersRequest DescribeProducersResponse 0..=0;
     DescribeTransactions DescribeTransactionsRequest DescribeTransactionsResponse 0..=0;
     ListTransactions ListTransactionsRequest ListTransactionsResponse 0..=1;
@@ -202,6 +205,8 @@ impl Request {
             Self::TxnOffsetCommit(request) => txn_offset_commit::targets(request),
             Self::AddOffsetsToTxn(_)
             | Self::ApiVersions(_)
+            | Self::ConsumerGroupDescribe(_)
+            | Self::ConsumerGroupHeartbeat(_)
             | Self::DeleteGroups(_)
             | Self::DescribeCluster(_)
             | Self::DescribeGroups(_)
@@ -222,6 +227,8 @@ impl Request {
     pub(crate) fn group(&self) -> Option<&str> {
         match self {
             Self::AddOffsetsToTxn(request) => Some(&request.group_id),
+            Self::ConsumerGroupDescribe(request) => request.group_ids.first().map(|id| id.as_str()),
+            Self::ConsumerGroupHeartbeat(request) => Some(&request.group_id),
             Self::DeleteGroups(request) => request.groups_names.first().map(|id| id.as_str()),
             Self::DescribeGroups(request) => request.groups.first().map(|id| id.as_str()),
             Self::FindCoordinator(request) => find_coordinator::key(request, find_coordinator::GROUP),
@@ -274,6 +281,10 @@ pub(crate) fn act(cluster: &mut Cluster, ticket: Ticket, call: Call, verdict: &V
         Request::ListGroups(request) => list_groups::answer(cluster, context, &request, verdict).into(),
         Request::DeleteGroups(request) => delete_groups::answer(cluster, context, request, verdict).into(),
         Request::OffsetDelete(request) => delete_groups::offsets(cluster, context, request, verdict).into(),
+        Request::ConsumerGroupHeartbeat(request) => {
+            consumer_group::heartbeat(cluster, context, request, verdict, now).into()
+        }
+        Request::ConsumerGroupDescribe(request) => consumer_group::describe(cluster, context, request, verdict).into(),
         Request::DescribeCluster(request) => describe_cluster::answer(cluster, context, &request, verdict).into(),
         Request::DescribeConfigs(request) => describe_configs::answer(cluster, request, verdict).into(),
         Request::IncrementalAlterConfigs(request) => describe_configs::alter(cluster, request, verdict).into(),
