@@ -9,6 +9,7 @@ use kafka_protocol::messages::ApiKey;
 
 use crate::broker::Broker;
 use crate::config::{Config, LATEST_TRANSACTION_VERSION, Topic};
+use crate::telemetry::Telemetry;
 
 /// Describes a broker; awaiting it starts the broker.
 ///
@@ -208,6 +209,13 @@ impl Builder {
     /// `UNKNOWN_PRODUCER_ID`, as brokers before KIP-360 did. Default false.
     pub fn unknown_producer_ids(mut self, unknown: bool) -> Self {
         self.config.unknown_producer_ids = unknown;
+        self
+    }
+
+    /// Asks clients for their metrics (KIP-714); see [`Broker::pushed`]. Default: it isn't offered to them, as by a Kafka
+    /// broker without a metrics reporter.
+    pub fn telemetry(mut self, telemetry: Telemetry) -> Self {
+        self.config.telemetry = Some(telemetry);
         self
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::group::consumer::Settings;
+use crate::telemetry::Telemetry;
 
 /// The greatest level of the feature `transaction.version` there is: transactions after KIP-890.
 pub(crate) const LATEST_TRANSACTION_VERSION: i16 = 2;
@@ -37,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) group_session_timeouts: (Duration, Duration),
     /// Of groups whose coordinator assigns.
     pub(crate) consumer_groups: Settings,
+    /// What clients are to push of their metrics at first; `None` if it isn't offered to them.
+    pub(crate) telemetry: Option<Telemetry>,
     /// The level of the feature `transaction.version` at the start.
     pub(crate) transaction_version: i16,
     /// The longest timeout a transactional producer may ask for.
@@ -64,6 +67,7 @@ impl Default for Config {
             group_initial_rebalance_delay: Duration::ZERO,
             group_session_timeouts: (Duration::from_secs(6), Duration::from_secs(30 * 60)),
             consumer_groups: Settings::default(),
+            telemetry: None,
             transaction_version: LATEST_TRANSACTION_VERSION,
             transaction_max_timeout: Duration::from_secs(15 * 60),
             unknown_producer_ids: false,

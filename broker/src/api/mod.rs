@@ -28,6 +28,7 @@ mod offset_commit;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 pub(crate) mod produce;
+mod telemetry;
 mod txn_offset_commit;
 pub(crate) mod wire;
 
@@ -127,6 +128,8 @@ apis! {
     DescribeCluster DescribeClusterRequest DescribeClusterResponse 0..=2;
     ConsumerGroupHeartbeat ConsumerGroupHeartbeatRequest ConsumerGroupHeartbeatResponse 0..=1;
     ConsumerGroupDescribe ConsumerGroupDescribeRequest ConsumerGroupDescribeResponse 0..=1;
+    GetTelemetrySubscriptions GetTelemetrySubscriptionsRequest GetTelemetrySubscriptionsResponse 0..=0;
+    PushTelemetry PushTelemetryRequest PushTelemetryResponse 0..=0;
     DescribeProducers DescribeProducersRequest DescribeProducersResponse 0..=0;
     DescribeTransactions DescribeTransactionsRequest DescribeTransactionsResponse 0..=0;
     ListTransactions ListTransactionsRequest ListTransactionsResponse 0..=1;
@@ -213,12 +216,14 @@ impl Request {
             | Self::DescribeTransactions(_)
             | Self::EndTxn(_)
             | Self::FindCoordinator(_)
+            | Self::GetTelemetrySubscriptions(_)
             | Self::Heartbeat(_)
             | Self::InitProducerId(_)
             | Self::JoinGroup(_)
             | Self::LeaveGroup(_)
             | Self::ListGroups(_)
             | Self::ListTransactions(_)
+            | Self::PushTelemetry(_)
             | Self::SyncGroup(_) => Vec::new(),
         }
     }
@@ -285,6 +290,10 @@ pub(crate) fn act(cluster: &mut Cluster, ticket: Ticket, call: Call, verdict: &V
             consumer_group::heartbeat(cluster, context, request, verdict, now).into()
         }
         Request::ConsumerGroupDescribe(request) => consumer_group::describe(cluster, context, request, verdict).into(),
+        Request::GetTelemetrySubscriptions(request) => {
+            telemetry::subscription(cluster, context, &request, verdict, now).into()
+        }
+        Request::PushTelemetry(request) => telemetry::push(cluster, context, request, verdict, now).into(),
         Request::DescribeCluster(request) => describe_cluster::answer(cluster, context, &request, verdict).into(),
         Request::DescribeConfigs(request) => describe_configs::answer(cluster, request, verdict).into(),
         Request::IncrementalAlterConfigs(request) => describe_configs::alter(cluster, request, verdict).into(),

@@ -4,6 +4,7 @@ mod faults;
 mod groups;
 mod nodes;
 mod observe;
+mod telemetry;
 mod topics;
 mod transactions;
 

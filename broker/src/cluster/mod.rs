@@ -27,6 +27,7 @@ use crate::api::{self, Call, Outcome};
 use crate::config::Config;
 use crate::faults::{Faults, Subject, Verdict};
 use crate::observe::Requests;
+use crate::telemetry::{Pushes, Telemetry};
 
 use fetches::Fetches;
 use groups::Groups;
@@ -88,6 +89,7 @@ pub(crate) struct Cluster {
     pub(crate) timers: Timers<Timer>,
     pub(crate) faults: Faults,
     pub(crate) requests: Requests,
+    pub(crate) pushes: Pushes,
     random: fastrand::Rng,
     next_producer_id: i64,
     answers: Vec<(Ticket, Outcome)>,
@@ -115,6 +117,10 @@ impl Cluster {
             timers: Timers::default(),
             faults: Faults::default(),
             requests: Requests::new(config.requests_kept),
+            pushes: Pushes::new(
+                config.telemetry.clone().unwrap_or_else(|| Telemetry::new([""; 0])),
+                config.requests_kept,
+            ),
             random,
             next_producer_id: 0,
             answers: Vec::new(),

@@ -5,11 +5,13 @@
 mod admin;
 mod client;
 mod connections;
+mod consumer_groups;
 mod consuming;
 mod errors;
 mod faults;
 mod groups;
 mod nodes;
 mod producing;
+mod telemetry;
 mod transactions;
 mod versions;
