@@ -10,6 +10,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use crate::broker::Broker;
 use crate::config::{Config, LATEST_TRANSACTION_VERSION, Topic};
+use crate::telemetry::Telemetry;
 
 /// Describes a broker; awaiting it starts the broker.
 ///
@@ -185,6 +186,33 @@ impl Builder {
         self
     }
 
+    /// Misses members of groups whose coordinator assigns (KIP-848) after so long a silence; default 45 seconds, as
+    /// Kafka's `group.consumer.session.timeout.ms`.
+    pub fn consumer_group_session_timeout(mut self, timeout: Duration) -> Self {
+        self.config.consumer_groups.session_timeout = timeout;
+        self
+    }
+
+    /// Tells members of such groups to send heartbeats this often; default five seconds, as Kafka's
+    /// `group.consumer.heartbeat.interval.ms`.
+    pub fn consumer_group_heartbeat_interval(mut self, interval: Duration) -> Self {
+        self.config.consumer_groups.heartbeat_interval = interval;
+        self
+    }
+
+    /// Refuses further members of such groups with `GROUP_MAX_SIZE_REACHED`; default: any number may join.
+    pub fn consumer_group_max_size(mut self, members: usize) -> Self {
+        self.config.consumer_groups.max_size = members;
+        self
+    }
+
+    /// Waits at least so long between two target assignments of such a group; default zero (Kafka since 4.3: one
+    /// second, by `group.consumer.assignment.interval.ms`).
+    pub fn consumer_group_assignment_interval(mut self, interval: Duration) -> Self {
+        self.config.consumer_groups.assignment_interval = interval;
+        self
+    }
+
     /// Says that the cluster has agreed on this level of the feature `transaction.version`: 2, the default, for
     /// transactions after KIP-890, 1 or 0 for those before. Greater ones are taken as 2.
     /// [`Broker::set_transaction_version`] changes it later.
@@ -205,6 +233,13 @@ impl Builder {
     /// `UNKNOWN_PRODUCER_ID`, as brokers before KIP-360 did. Default false.
     pub fn unknown_producer_ids(mut self, unknown: bool) -> Self {
         self.config.unknown_producer_ids = unknown;
+        self
+    }
+
+    /// Asks clients for their metrics (KIP-714); see [`Broker::pushed`]. Default: it isn't offered to them, as by a Kafka
+    /// broker without a metrics reporter.
+    pub fn telemetry(mut self, telemetry: Telemetry) -> Self {
+        self.config.telemetry = Some(telemetry);
         self
     }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::group::consumer::Settings;
+use crate::telemetry::Telemetry;
 use kafka_protocol::protocol::StrBytes;
 
 /// The greatest level of the feature `transaction.version` there is: transactions after KIP-890.
@@ -41,6 +43,10 @@ pub(crate) struct Config {
     pub(crate) group_initial_rebalance_delay: Duration,
     /// The least and the greatest session timeout a member may ask for.
     pub(crate) group_session_timeouts: (Duration, Duration),
+    /// Of groups whose coordinator assigns.
+    pub(crate) consumer_groups: Settings,
+    /// What clients are to push of their metrics at first; `None` if it isn't offered to them.
+    pub(crate) telemetry: Option<Telemetry>,
     /// The level of the feature `transaction.version` at the start.
     pub(crate) transaction_version: i16,
     /// The longest timeout a transactional producer may ask for.
@@ -70,6 +76,8 @@ impl Default for Config {
             versions: BTreeMap::new(),
             group_initial_rebalance_delay: Duration::ZERO,
             group_session_timeouts: (Duration::from_secs(6), Duration::from_secs(30 * 60)),
+            consumer_groups: Settings::default(),
+            telemetry: None,
             transaction_version: LATEST_TRANSACTION_VERSION,
             transaction_max_timeout: Duration::from_secs(15 * 60),
             unknown_producer_ids: false,

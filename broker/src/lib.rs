@@ -9,7 +9,8 @@
 //!   └ api/        one file an API: request in, answer or "later" out
 //!       └ cluster/    nodes, topics, fetches that wait, timers
 //!           ├ log/          batches, leader epochs, producers, markers of transactions
-//!           ├ group/        the classic protocol's state machine, offsets
+//!           ├ group/        members under the classic protocol or the consumers' own, offsets
+//!           ├ telemetry     metrics that clients push
 //!           └ transaction/  a transactional id's state machine, in both protocols
 //! ```
 //!
@@ -26,6 +27,7 @@ mod group;
 mod log;
 mod observe;
 mod serve;
+mod telemetry;
 mod transaction;
 
 pub use broker::{Broker, ErrorCode, Faults, FetchSession, GroupMember, GroupView, NodeHandle, TransactionView};
@@ -37,3 +39,4 @@ pub use log::marker::Marker;
 pub use log::record::Record;
 pub use observe::{BatchView, LogView, Request};
 pub use serve::{NewTopic, Options, serve};
+pub use telemetry::{Push, Telemetry};

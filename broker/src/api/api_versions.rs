@@ -23,6 +23,10 @@ const TRANSACTION_VERSION: StrBytes = StrBytes::from_static_str("transaction.ver
 
 /// The versions offered of an API; `None` if it isn't.
 pub(crate) fn offered(config: &Config, api: ApiKey) -> Option<(i16, i16)> {
+    let is_telemetry = matches!(api, ApiKey::GetTelemetrySubscriptions | ApiKey::PushTelemetry);
+    if is_telemetry && config.telemetry.is_none() {
+        return None;
+    }
     let (_, min, max) = SUPPORTED.iter().find(|(supported, ..)| *supported == api)?;
     let (least, greatest) = match config.versions.get(&(api as i16)) {
         None => (*min, *max),

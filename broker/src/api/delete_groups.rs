@@ -13,7 +13,7 @@ use kafka_protocol::protocol::Decodable;
 use super::Context;
 use crate::cluster::Cluster;
 use crate::faults::Verdict;
-use crate::group::{Group, State};
+use crate::group::{Group, Membership};
 
 /// What consumers call their protocol.
 const CONSUMER: &str = "consumer";
@@ -38,7 +38,7 @@ pub(super) fn answer(
 fn delete(cluster: &mut Cluster, context: &Context, id: &str) -> Result<(), ResponseError> {
     cluster.check_coordinator(context.node, id)?;
     let group = cluster.groups.get(id).ok_or(ResponseError::GroupIdNotFound)?;
-    if group.state() != State::Empty {
+    if !group.is_empty() {
         return Err(ResponseError::NonEmptyGroup);
     }
     cluster.remove_group(id);
@@ -83,7 +83,7 @@ fn check(cluster: &Cluster, context: &Context, id: &str) -> Result<(), ResponseE
     cluster.check_coordinator(context.node, id)?;
     let group = cluster.groups.get(id).ok_or(ResponseError::GroupIdNotFound)?;
     // Only consumers say what they subscribe to.
-    let is_opaque = group.state() != State::Empty && group.protocol_type() != CONSUMER;
+    let is_opaque = !group.is_empty() && group.protocol_type() != CONSUMER;
     if is_opaque { Err(ResponseError::NonEmptyGroup) } else { Ok(()) }
 }
 
@@ -100,11 +100,14 @@ fn forget(cluster: &mut Cluster, id: &str, topic: &str, partition: i32) -> i16 {
 }
 
 fn subscribes(group: &Group, topic: &str) -> bool {
-    group.members().iter().any(|member| {
-        let metadata = member.metadata(group.protocol());
-        // What can't be read may hold the topic.
-        subscription(metadata).is_none_or(|topics| topics.iter().any(|name| name == topic))
-    })
+    match &group.members {
+        Membership::Classic(group) => group.members().iter().any(|member| {
+            let metadata = member.metadata(group.protocol());
+            // What can't be read may hold the topic.
+            subscription(metadata).is_none_or(|topics| topics.iter().any(|name| name == topic))
+        }),
+        Membership::Consumer(group) => group.subscribes_to(topic),
+    }
 }
 
 fn subscription(mut metadata: Bytes) -> Option<Vec<String>> {

@@ -8,7 +8,8 @@ use kafka_protocol::protocol::StrBytes;
 use super::Context;
 use crate::cluster::Cluster;
 use crate::faults::Verdict;
-use crate::group::{Group, Member, State};
+use crate::group::Group;
+use crate::group::classic::{Classic, Member, State};
 
 /// The first version in which a group that isn't there is an error.
 const NOT_FOUND_FROM: i16 = 6;
@@ -23,7 +24,8 @@ pub(super) fn answer(
         let described = DescribedGroup::default().with_group_id(id.clone());
         let refused =
             verdict.error().or_else(|| cluster.check_coordinator(context.node, &id).err().map(|error| error.code()));
-        match (refused, cluster.groups.get(&id)) {
+        // One of another protocol is none of those asked for.
+        match (refused, cluster.groups.get(&id).and_then(Group::classic)) {
             (Some(code), _) => described.with_error_code(code),
             (None, Some(group)) => describe(described, group),
             (None, None) if context.version >= NOT_FOUND_FROM => described
@@ -36,7 +38,7 @@ pub(super) fn answer(
     DescribeGroupsResponse::default().with_groups(request.groups.into_iter().map(describe).collect())
 }
 
-fn describe(described: DescribedGroup, group: &Group) -> DescribedGroup {
+fn describe(described: DescribedGroup, group: &Classic) -> DescribedGroup {
     let text = |text: &str| StrBytes::from_string(text.to_owned());
     let is_stable = group.state() == State::Stable;
     let member = |member: &Member| {

@@ -13,7 +13,8 @@ use kafka_protocol::protocol::StrBytes;
 use super::{Context, Outcome};
 use crate::cluster::{Cluster, Ticket};
 use crate::faults::Verdict;
-use crate::group::{self, Join, Waiting};
+use crate::group::Group;
+use crate::group::classic::{self, Join, Waiting};
 
 /// The first version of LeaveGroup that names many members.
 const MANY_LEAVE_FROM: i16 = 3;
@@ -28,7 +29,7 @@ pub(super) fn join(
 ) -> Outcome {
     let id = request.group_id.to_string();
     if let Err(code) = check_join(cluster, context, &request, verdict) {
-        return group::refusal(context.version, request.member_id.to_string(), code).into();
+        return classic::refusal(context.version, request.member_id.to_string(), code).into();
     }
     let name = request.group_instance_id.as_ref().unwrap_or(&context.client_id);
     let join = Join {
@@ -38,7 +39,10 @@ pub(super) fn join(
         new_id: format!("{}-{}", name.as_str(), cluster.new_uuid()),
         request,
     };
-    cluster.group_or_new(&id).join(join, now);
+    let delay = cluster.config.group_initial_rebalance_delay;
+    if let Some(group) = cluster.group_or_new(&id).as_classic(delay) {
+        group.join(join, now);
+    }
     cluster.settle_group_for(ticket, &id, now)
 }
 
@@ -52,7 +56,11 @@ fn check_join(cluster: &Cluster, context: &Context, request: &JoinGroupRequest, 
     if !(*least..=*greatest).contains(&Duration::from_millis(request.session_timeout_ms.max(0).unsigned_abs().into())) {
         return Err(ResponseError::InvalidSessionTimeout.code());
     }
-    if cluster.groups.get(id).is_none() && !request.member_id.is_empty() {
+    let group = cluster.groups.get(id);
+    if group.is_some_and(|group| group.classic().is_none() && !group.is_empty()) {
+        return Err(ResponseError::InconsistentGroupProtocol.code());
+    }
+    if group.is_none() && !request.member_id.is_empty() {
         return Err(ResponseError::UnknownMemberId.code());
     }
     Ok(())
@@ -70,7 +78,7 @@ pub(super) fn sync(
     if let Err(code) = check(cluster, context, id, verdict) {
         return SyncGroupResponse::default().with_error_code(code).into();
     }
-    if let Some(group) = cluster.groups.get_mut(id) {
+    if let Some(group) = cluster.groups.get_mut(id).and_then(Group::classic_mut) {
         group.sync(Waiting { ticket, version: context.version }, request, now);
     }
     cluster.settle_group_for(ticket, id, now)
@@ -85,7 +93,7 @@ pub(super) fn heartbeat(
 ) -> HeartbeatResponse {
     let id = request.group_id.as_str();
     let mut code = check(cluster, context, id, verdict).err().unwrap_or(0);
-    if let Some(group) = cluster.groups.get_mut(id).filter(|_| code == 0) {
+    if let Some(group) = cluster.groups.get_mut(id).and_then(Group::classic_mut).filter(|_| code == 0) {
         let instance = request.group_instance_id.as_deref();
         let beat = group.heartbeat(&request.member_id, instance, request.generation_id, now);
         code = beat.err().map_or(0, |error| error.code());
@@ -111,7 +119,8 @@ pub(super) fn leave(
     } else {
         vec![(request.member_id.to_string(), None)]
     };
-    let results = match check(cluster, context, &id, verdict) {
+    let checked = check_group(cluster, context, &id, verdict).map(|_| ());
+    let results = match checked {
         Err(code) if code != ResponseError::UnknownMemberId.code() || verdict.error().is_some() => {
             return LeaveGroupResponse::default().with_error_code(code);
         }
@@ -132,11 +141,17 @@ pub(super) fn leave(
     LeaveGroupResponse::default().with_members(leaving.into_iter().zip(&results).map(answer).collect())
 }
 
-/// Checks that the request came to the coordinator of a group that is there.
+/// Checks that the request came to the coordinator of a group that is there and has members of this protocol, if any.
 fn check(cluster: &Cluster, context: &Context, id: &str, verdict: &Verdict) -> Result<(), i16> {
+    let group = check_group(cluster, context, id, verdict)?;
+    group.classic().map(|_| ()).ok_or(ResponseError::UnknownMemberId.code())
+}
+
+/// Checks that the request came to the coordinator of a group that is there.
+fn check_group<'a>(cluster: &'a Cluster, context: &Context, id: &str, verdict: &Verdict) -> Result<&'a Group, i16> {
     if let Some(code) = verdict.error() {
         return Err(code);
     }
     cluster.check_coordinator(context.node, id).map_err(|error| error.code())?;
-    cluster.groups.get(id).map(|_| ()).ok_or(ResponseError::UnknownMemberId.code())
+    cluster.groups.get(id).ok_or(ResponseError::UnknownMemberId.code())
 }

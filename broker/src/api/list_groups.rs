@@ -9,9 +9,6 @@ use crate::cluster::Cluster;
 use crate::faults::Verdict;
 use crate::group::Group;
 
-/// The only type of group there is here.
-const CLASSIC: &str = "classic";
-
 /// The first version that shows states.
 const STATES_FROM: i16 = 4;
 
@@ -32,18 +29,18 @@ pub(super) fn answer(
     };
     let is_wanted = |(id, group): &(&str, &Group)| {
         cluster.coordinator(id) == Some(context.node)
-            && is_in(&request.states_filter, group.state().name())
-            && is_in(&request.types_filter, CLASSIC)
+            && is_in(&request.states_filter, group.state_name())
+            && is_in(&request.types_filter, group.type_name())
     };
     let describe = |(id, group): (&str, &Group)| {
         let mut listed = ListedGroup::default()
             .with_group_id(GroupId(StrBytes::from_string(id.to_owned())))
             .with_protocol_type(StrBytes::from_string(group.protocol_type().to_owned()));
         if context.version >= STATES_FROM {
-            listed.group_state = StrBytes::from_static_str(group.state().name());
+            listed.group_state = StrBytes::from_static_str(group.state_name());
         }
         if context.version >= TYPES_FROM {
-            listed.group_type = StrBytes::from_static_str(CLASSIC);
+            listed.group_type = StrBytes::from_static_str(group.type_name());
         }
         listed
     };

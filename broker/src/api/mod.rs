@@ -4,6 +4,7 @@ mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 pub(crate) mod api_versions;
 mod compact;
+mod consumer_group;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
@@ -27,6 +28,7 @@ mod offset_commit;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 pub(crate) mod produce;
+mod telemetry;
 mod txn_offset_commit;
 pub(crate) mod wire;
 
@@ -125,6 +127,10 @@ apis! {
     IncrementalAlterConfigs IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse 0..=1;
     OffsetDelete OffsetDeleteRequest OffsetDeleteResponse 0..=0;
     DescribeCluster DescribeClusterRequest DescribeClusterResponse 0..=2;
+    ConsumerGroupHeartbeat ConsumerGroupHeartbeatRequest ConsumerGroupHeartbeatResponse 0..=1;
+    ConsumerGroupDescribe ConsumerGroupDescribeRequest ConsumerGroupDescribeResponse 0..=1;
+    GetTelemetrySubscriptions GetTelemetrySubscriptionsRequest GetTelemetrySubscriptionsResponse 0..=0;
+    PushTelemetry PushTelemetryRequest PushTelemetryResponse 0..=0;
     DescribeProducers DescribeProducersRequest DescribeProducersResponse 0..=0;
     DescribeTransactions DescribeTransactionsRequest DescribeTransactionsResponse 0..=0;
     ListTransactions ListTransactionsRequest ListTransactionsResponse 0..=1;
@@ -203,18 +209,22 @@ impl Request {
             Self::TxnOffsetCommit(request) => txn_offset_commit::targets(request),
             Self::AddOffsetsToTxn(_)
             | Self::ApiVersions(_)
+            | Self::ConsumerGroupDescribe(_)
+            | Self::ConsumerGroupHeartbeat(_)
             | Self::DeleteGroups(_)
             | Self::DescribeCluster(_)
             | Self::DescribeGroups(_)
             | Self::DescribeTransactions(_)
             | Self::EndTxn(_)
             | Self::FindCoordinator(_)
+            | Self::GetTelemetrySubscriptions(_)
             | Self::Heartbeat(_)
             | Self::InitProducerId(_)
             | Self::JoinGroup(_)
             | Self::LeaveGroup(_)
             | Self::ListGroups(_)
             | Self::ListTransactions(_)
+            | Self::PushTelemetry(_)
             | Self::SyncGroup(_) => Vec::new(),
         }
     }
@@ -223,6 +233,8 @@ impl Request {
     pub(crate) fn group(&self) -> Option<&str> {
         match self {
             Self::AddOffsetsToTxn(request) => Some(&request.group_id),
+            Self::ConsumerGroupDescribe(request) => request.group_ids.first().map(|id| id.as_str()),
+            Self::ConsumerGroupHeartbeat(request) => Some(&request.group_id),
             Self::DeleteGroups(request) => request.groups_names.first().map(|id| id.as_str()),
             Self::DescribeGroups(request) => request.groups.first().map(|id| id.as_str()),
             Self::FindCoordinator(request) => find_coordinator::key(request, find_coordinator::GROUP),
@@ -275,6 +287,14 @@ pub(crate) fn act(cluster: &mut Cluster, ticket: Ticket, call: Call, verdict: &V
         Request::ListGroups(request) => list_groups::answer(cluster, context, &request, verdict).into(),
         Request::DeleteGroups(request) => delete_groups::answer(cluster, context, request, verdict).into(),
         Request::OffsetDelete(request) => delete_groups::offsets(cluster, context, request, verdict).into(),
+        Request::ConsumerGroupHeartbeat(request) => {
+            consumer_group::heartbeat(cluster, context, request, verdict, now).into()
+        }
+        Request::ConsumerGroupDescribe(request) => consumer_group::describe(cluster, context, request, verdict).into(),
+        Request::GetTelemetrySubscriptions(request) => {
+            telemetry::subscription(cluster, context, &request, verdict, now).into()
+        }
+        Request::PushTelemetry(request) => telemetry::push(cluster, context, request, verdict, now).into(),
         Request::DescribeCluster(request) => describe_cluster::answer(cluster, context, &request, verdict).into(),
         Request::DescribeConfigs(request) => describe_configs::answer(cluster, request, verdict).into(),
         Request::IncrementalAlterConfigs(request) => describe_configs::alter(cluster, request, verdict).into(),

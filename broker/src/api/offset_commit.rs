@@ -7,12 +7,14 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use kafka_protocol::messages::{GroupId, OffsetCommitRequest, OffsetCommitResponse};
+use uuid::Uuid;
 
 use super::Context;
 use super::compact::Reader;
 use crate::cluster::Cluster;
 use crate::cluster::topics::Topics;
 use crate::faults::Verdict;
+use crate::group::Committer;
 use crate::group::offsets::CommittedOffset;
 
 /// The first version that names topics by id.
@@ -20,6 +22,9 @@ pub(super) const TOPIC_IDS_FROM: i16 = 10;
 
 /// The first version in which a group that isn't there has an error of its own.
 const GROUP_ID_NOT_FOUND_FROM: i16 = 9;
+
+/// The first version in which a member may have an epoch instead of a generation (KIP-848).
+const MEMBER_EPOCHS_FROM: i16 = 9;
 
 /// Kafka's `offset.metadata.max.bytes`.
 pub(super) const MAX_METADATA_BYTES: usize = 4096;
@@ -120,8 +125,28 @@ fn check(
             ResponseError::IllegalGeneration
         });
     }
-    let instance = request.group_instance_id.as_deref();
-    cluster.group_or_new(id).check_commit(&request.member_id, instance, generation, now)
+    let committer =
+        Committer { member_id: &request.member_id, instance: request.group_instance_id.as_deref(), epoch: generation };
+    let partitions = partitions(&cluster.topics, request);
+    let group = cluster.group_or_new(id);
+    if context.version < MEMBER_EPOCHS_FROM
+        && generation >= 0
+        && group.consumer().is_some_and(|group| group.has(&request.member_id))
+    {
+        return Err(ResponseError::UnsupportedVersion);
+    }
+    group.check_commit(committer, &partitions, now)
+}
+
+/// The partitions of topics that are there.
+fn partitions(topics: &Topics, request: &OffsetCommitRequest) -> Vec<(Uuid, i32)> {
+    let found = request.topics.iter().filter_map(|topic| {
+        let name = topics.name_of(topic.topic_id).unwrap_or(topic.name.as_str());
+        Some((topics.get(name)?.id, topic))
+    });
+    found
+        .flat_map(|(id, topic)| topic.partitions.iter().map(move |partition| (id, partition.partition_index)))
+        .collect()
 }
 
 /// Takes one offset; returns the error code.

@@ -133,6 +133,13 @@ fn fetch(
     if cluster.coordinator(&id) != Some(context.node) {
         return response.with_error_code(ResponseError::NotCoordinator.code());
     }
+    let checked = cluster
+        .groups
+        .get(&id)
+        .map_or(Ok(()), |group| group.check_fetch(request.member_id.as_deref(), request.member_epoch));
+    if let Err(error) = checked {
+        return response.with_error_code(error.code());
+    }
     let Some(wanted) = request.topics else {
         return response.with_topics(all(cluster, context, &id, is_stable_only, verdict));
     };

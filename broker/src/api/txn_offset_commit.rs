@@ -8,11 +8,13 @@ use kafka_protocol::messages::txn_offset_commit_response::{
     TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
 };
 use kafka_protocol::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
+use uuid::Uuid;
 
 use super::Context;
 use super::offset_commit::MAX_METADATA_BYTES;
 use crate::cluster::Cluster;
 use crate::faults::Verdict;
+use crate::group::Committer;
 use crate::group::offsets::CommittedOffset;
 use crate::transaction::Protocol;
 
@@ -89,8 +91,16 @@ fn check(
     if cluster.groups.get(group).is_none() && request.generation_id >= 0 {
         return Err(ResponseError::IllegalGeneration);
     }
-    let instance = request.group_instance_id.as_deref();
-    cluster.group_or_new(group).check_transactional_commit(&request.member_id, instance, request.generation_id)
+    let committer = Committer {
+        member_id: &request.member_id,
+        instance: request.group_instance_id.as_deref(),
+        epoch: request.generation_id,
+    };
+    let found = request.topics.iter().filter_map(|topic| Some((cluster.topics.get(&topic.name)?.id, topic)));
+    let partitions: Vec<(Uuid, i32)> = found
+        .flat_map(|(id, topic)| topic.partitions.iter().map(move |partition| (id, partition.partition_index)))
+        .collect();
+    cluster.group_or_new(group).check_transactional_commit(committer, &partitions)
 }
 
 /// Takes one offset; returns the error code.

@@ -7,6 +7,7 @@ mod observe;
 mod raw;
 mod replicas;
 mod sessions;
+mod telemetry;
 mod topics;
 mod transactions;
 

@@ -8,7 +8,8 @@ use kafka_protocol::ResponseError;
 use super::timers::TimerKey;
 use super::{Cluster, Ticket, Timer};
 use crate::api::Outcome;
-use crate::group::{Group, Reply};
+use crate::group::Group;
+use crate::group::classic::Reply;
 
 /// All groups, by id.
 #[derive(Debug, Default)]

@@ -29,6 +29,7 @@ use crate::api::{self, Call, Outcome};
 use crate::config::Config;
 use crate::faults::{Faults, Subject, Verdict};
 use crate::observe::Requests;
+use crate::telemetry::{Pushes, Telemetry};
 
 use fetch_sessions::FetchSessions;
 use fetches::Fetches;
@@ -94,6 +95,7 @@ pub(crate) struct Cluster {
     pub(crate) faults: Faults,
     pub(crate) requests: Requests,
     pub(crate) random: fastrand::Rng,
+    pub(crate) pushes: Pushes,
     next_producer_id: i64,
     answers: Vec<(Ticket, Outcome)>,
     /// Of requests that wait: what is to be done to their answers.
@@ -121,6 +123,10 @@ impl Cluster {
             timers: Timers::default(),
             faults: Faults::default(),
             requests: Requests::new(config.requests_kept),
+            pushes: Pushes::new(
+                config.telemetry.clone().unwrap_or_else(|| Telemetry::new([""; 0])),
+                config.requests_kept,
+            ),
             random,
             next_producer_id: 0,
             answers: Vec::new(),

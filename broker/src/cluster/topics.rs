@@ -17,6 +17,7 @@ pub(crate) const NO_LEADER: i32 = -1;
 pub(crate) struct Topics {
     by_name: BTreeMap<String, Topic>,
     names: BTreeMap<Uuid, String>,
+    created: u64,
 }
 
 /// A topic.
@@ -63,7 +64,13 @@ impl Topics {
         self.by_name.values_mut()
     }
 
+    /// How many topics there ever were.
+    pub(crate) fn created(&self) -> u64 {
+        self.created
+    }
+
     pub(crate) fn insert(&mut self, topic: Topic) {
+        self.created += 1;
         self.names.insert(topic.id, topic.name.clone());
         self.by_name.insert(topic.name.clone(), topic);
     }

@@ -1,280 +1,214 @@
-//! A consumer group under the classic protocol: members, generations, assignments and offsets.
+//! A group: its members, under one protocol or the other, and its offsets.
 //!
-//! ```text
-//!            join                 all joined, or the rebalance timeout
-//!   Empty ─────────► Preparing ─────────────────────────────────────────► Completing
-//!     ▲                 ▲  ▲                                                  │ the leader syncs
-//!     │ nobody is left  │  └── join, leave, expiry ◄──────────────────────────┤
-//!     └─────────────────┘                                                     ▼
-//!                       └───── join, leave, expiry ◄────────────────────── Stable
-//! ```
-//!
-//! Joins and syncs wait in their members; their answers come out of [`Group::take_answers`].
+//! While a group has no members, whoever comes first says which protocol it is to have; its offsets stay.
 
-mod join;
-mod member;
-mod membership;
+pub(crate) mod classic;
+pub(crate) mod consumer;
 pub(crate) mod offsets;
-mod rebalance;
-mod sync;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::{JoinGroupResponse, SyncGroupResponse};
+use uuid::Uuid;
 
 use crate::cluster::Ticket;
-pub(crate) use join::{Join, refusal};
-pub(crate) use member::{Member, Waiting};
+use classic::{Classic, Reply};
+use consumer::{Consumer, Settings};
 use offsets::Offsets;
-
-/// Where a group is in its rebalance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    /// No members; perhaps offsets.
-    Empty,
-    /// Members are to join again.
-    Preparing,
-    /// All have joined; the leader's assignment is awaited.
-    Completing,
-    /// Everyone has an assignment.
-    Stable,
-}
-
-impl State {
-    /// The name that ListGroups and DescribeGroups use.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Empty => "Empty",
-            Self::Preparing => "PreparingRebalance",
-            Self::Completing => "CompletingRebalance",
-            Self::Stable => "Stable",
-        }
-    }
-}
-
-/// An answer to a join or a sync that waited.
-#[derive(Debug)]
-pub(crate) enum Reply {
-    Joined(JoinGroupResponse),
-    Synced(SyncGroupResponse),
-}
-
-/// When the phase of joining ends, whoever is missing.
-#[derive(Clone, Copy, Debug)]
-struct JoinEnd {
-    at: Duration,
-    /// Of a group that was empty: how long its end may still be put off for more members, and by how much at a time.
-    initial: Option<(Duration, Duration)>,
-}
 
 /// One group.
 #[derive(Debug)]
 pub(crate) struct Group {
-    state: State,
-    /// The state before the present one: an empty group's first rebalance ends by time alone.
-    previous: State,
-    generation: i32,
-    protocol_type: Option<String>,
-    protocol: Option<String>,
-    leader: Option<String>,
-    /// In the order they joined.
-    members: Vec<Member>,
-    /// Ids given out with MEMBER_ID_REQUIRED, and until when they hold.
-    pending: BTreeMap<String, Duration>,
-    /// Members of the present generation whose sync hasn't come.
-    unsynced: BTreeSet<String>,
-    /// Someone joined since the first rebalance was put off last.
-    has_new_member: bool,
-    initial_delay: Duration,
-    join_end: Option<JoinEnd>,
-    sync_end: Option<Duration>,
+    pub(crate) members: Membership,
     pub(crate) offsets: Offsets,
-    answers: Vec<(Ticket, Reply)>,
+}
+
+/// Who is in a group, by the protocol they speak.
+#[derive(Debug)]
+pub(crate) enum Membership {
+    /// JoinGroup, SyncGroup, Heartbeat: members agree on an assignment of their leader's.
+    Classic(Classic),
+    /// ConsumerGroupHeartbeat: the coordinator assigns (KIP-848).
+    Consumer(Consumer),
+}
+
+/// A client that commits offsets, as it names itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Committer<'a> {
+    pub(crate) member_id: &'a str,
+    pub(crate) instance: Option<&'a str>,
+    /// The generation in the classic protocol, the member epoch in the consumers'; negative for an outsider.
+    pub(crate) epoch: i32,
 }
 
 impl Group {
-    /// An empty group. Its first rebalance waits `initial_delay` for more members.
+    /// A group without members, of the classic protocol until a member says otherwise.
     pub(crate) fn new(initial_delay: Duration) -> Self {
-        Self {
-            state: State::Empty,
-            previous: State::Empty,
-            generation: 0,
-            protocol_type: None,
-            protocol: None,
-            leader: None,
-            members: Vec::new(),
-            pending: BTreeMap::new(),
-            unsynced: BTreeSet::new(),
-            has_new_member: false,
-            initial_delay,
-            join_end: None,
-            sync_end: None,
-            offsets: Offsets::default(),
-            answers: Vec::new(),
+        Self { members: Membership::Classic(Classic::new(initial_delay)), offsets: Offsets::default() }
+    }
+
+    /// The name of its protocol: `classic` or `consumer`.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match &self.members {
+            Membership::Classic(_) => "classic",
+            Membership::Consumer(_) => "consumer",
         }
     }
 
-    pub(crate) fn state(&self) -> State {
-        self.state
+    /// The name of its state; which ones there are hangs on its protocol.
+    pub(crate) fn state_name(&self) -> &'static str {
+        match &self.members {
+            Membership::Classic(group) => group.state().name(),
+            Membership::Consumer(group) => group.state_name(),
+        }
     }
 
-    pub(crate) fn generation(&self) -> i32 {
-        self.generation
-    }
-
-    /// `consumer` for consumers; `connect` and others exist.
+    /// `consumer` for consumers; `connect` and others exist in the classic protocol.
     pub(crate) fn protocol_type(&self) -> &str {
-        self.protocol_type.as_deref().unwrap_or_default()
+        match &self.members {
+            Membership::Classic(group) => group.protocol_type(),
+            Membership::Consumer(_) => "consumer",
+        }
     }
 
-    /// The assignor that was chosen.
-    pub(crate) fn protocol(&self) -> &str {
-        self.protocol.as_deref().unwrap_or_default()
+    /// True if it has no members.
+    pub(crate) fn is_empty(&self) -> bool {
+        match &self.members {
+            Membership::Classic(group) => group.state() == classic::State::Empty,
+            Membership::Consumer(group) => group.members().is_empty(),
+        }
     }
 
-    /// In the order they joined.
-    pub(crate) fn members(&self) -> &[Member] {
-        &self.members
+    pub(crate) fn classic(&self) -> Option<&Classic> {
+        match &self.members {
+            Membership::Classic(group) => Some(group),
+            Membership::Consumer(_) => None,
+        }
+    }
+
+    pub(crate) fn classic_mut(&mut self) -> Option<&mut Classic> {
+        match &mut self.members {
+            Membership::Classic(group) => Some(group),
+            Membership::Consumer(_) => None,
+        }
+    }
+
+    pub(crate) fn consumer(&self) -> Option<&Consumer> {
+        match &self.members {
+            Membership::Classic(_) => None,
+            Membership::Consumer(group) => Some(group),
+        }
+    }
+
+    pub(crate) fn consumer_mut(&mut self) -> Option<&mut Consumer> {
+        match &mut self.members {
+            Membership::Classic(_) => None,
+            Membership::Consumer(group) => Some(group),
+        }
+    }
+
+    /// The members under the classic protocol, which an empty group takes over; `None` if it has members of another.
+    pub(crate) fn as_classic(&mut self, initial_delay: Duration) -> Option<&mut Classic> {
+        if self.classic().is_none() && self.is_empty() {
+            self.members = Membership::Classic(Classic::new(initial_delay));
+        }
+        self.classic_mut()
+    }
+
+    /// The members under the consumers' protocol, which an empty group takes over; `None` if it has members of another.
+    pub(crate) fn as_consumer(&mut self, settings: Settings) -> Option<&mut Consumer> {
+        if self.consumer().is_none() && self.is_empty() {
+            self.members = Membership::Consumer(Consumer::new(settings));
+        }
+        self.consumer_mut()
     }
 
     /// Answers to joins and syncs that have come to an end.
     pub(crate) fn take_answers(&mut self) -> Vec<(Ticket, Reply)> {
-        std::mem::take(&mut self.answers)
+        self.classic_mut().map(Classic::take_answers).unwrap_or_default()
     }
 
     /// The answer to one request, if it is there.
     pub(crate) fn take_answer(&mut self, ticket: Ticket) -> Option<Reply> {
-        let index = self.answers.iter().position(|(answered, _)| *answered == ticket)?;
-        Some(self.answers.remove(index).1)
+        self.classic_mut()?.take_answer(ticket)
     }
 
     /// When [`Self::on_time`] is due next.
     pub(crate) fn wake_at(&self) -> Option<Duration> {
-        let members = self.members.iter().filter_map(|member| member.deadline);
-        let pending = self.pending.values().copied();
-        let phases = self.join_end.map(|end| end.at).into_iter().chain(self.sync_end);
-        members.chain(pending).chain(phases).min()
+        match &self.members {
+            Membership::Classic(group) => group.wake_at(),
+            Membership::Consumer(group) => group.wake_at(),
+        }
     }
 
-    /// Ends what time has ended: sessions, ids never used, and phases of the rebalance.
+    /// Ends what time has ended.
     pub(crate) fn on_time(&mut self, now: Duration) {
-        while let Some((id, _)) = self.pending.iter().find(|(_, until)| **until <= now) {
-            let id = id.clone();
-            self.pending.remove(&id);
-            if self.state == State::Preparing && self.all_joined() {
-                self.complete_join(now);
-            }
-        }
-        let is_over = |member: &&mut Member| member.deadline.is_some_and(|deadline| deadline <= now);
-        while let Some(member) = self.members.iter_mut().find(is_over) {
-            if member.waits() {
-                // A member that waits for its answer can't send heartbeats. Its session goes on with the answer.
-                member.deadline = None;
-            } else {
-                let id = member.id.clone();
-                self.expel(&id, now);
-            }
-        }
-        if let Some(end) = self.join_end.filter(|end| end.at <= now) {
-            self.end_join(end, now);
-        }
-        if self.sync_end.is_some_and(|end| end <= now) {
-            self.end_sync(now);
+        match &mut self.members {
+            Membership::Classic(group) => group.on_time(now),
+            Membership::Consumer(group) => group.on_time(now),
         }
     }
 
-    /// The coordinator is another node now: whoever waits has to find it, everyone's session begins anew.
+    /// The coordinator is another node now.
     pub(crate) fn moved(&mut self, now: Duration) {
-        let code = ResponseError::NotCoordinator.code();
-        for member in &mut self.members {
-            if let Some(waiting) = member.joining.take() {
-                let reply = join::refusal(waiting.version, member.id.clone(), code);
-                self.answers.push((waiting.ticket, Reply::Joined(reply)));
-            }
-            if let Some(waiting) = member.syncing.take() {
-                let reply = SyncGroupResponse::default().with_error_code(code);
-                self.answers.push((waiting.ticket, Reply::Synced(reply)));
-                self.unsynced.insert(member.id.clone());
-            }
-            member.deadline = Some(now + member.session_timeout);
+        match &mut self.members {
+            Membership::Classic(group) => group.moved(now),
+            Membership::Consumer(group) => group.moved(now),
         }
     }
 
-    fn member(&self, id: &str) -> Option<&Member> {
-        self.members.iter().find(|member| member.id == id)
+    /// Takes members out, by id or, with an empty id, by instance id. One result for each.
+    pub(crate) fn leave(
+        &mut self,
+        leaving: &[(String, Option<String>)],
+        now: Duration,
+    ) -> Vec<Result<(), ResponseError>> {
+        match &mut self.members {
+            Membership::Classic(group) => group.leave(leaving, now),
+            Membership::Consumer(group) => group.remove_all(leaving),
+        }
     }
 
-    fn member_mut(&mut self, id: &str) -> Option<&mut Member> {
-        self.members.iter_mut().find(|member| member.id == id)
-    }
-
-    /// The id of the static member with this instance id.
-    fn static_member(&self, instance: &str) -> Option<&str> {
-        let member = self.members.iter().find(|member| member.instance.as_deref() == Some(instance));
-        member.map(|member| member.id.as_str())
-    }
-
-    fn is_leader(&self, id: &str) -> bool {
-        self.leader.as_deref() == Some(id)
-    }
-
-    /// Checks that a member belongs to the group, under its instance id if it has one.
+    /// Checks that offsets of these partitions may be committed.
     ///
     /// # Errors
-    /// `UNKNOWN_MEMBER_ID`, or `FENCED_INSTANCE_ID` if another has taken over the instance id.
-    fn check_member(&self, id: &str, instance: Option<&str>) -> Result<(), ResponseError> {
-        if let Some(instance) = instance {
-            match self.static_member(instance) {
-                None => return Err(ResponseError::UnknownMemberId),
-                Some(known) if known != id => return Err(ResponseError::FencedInstanceId),
-                Some(_) => {}
+    /// Those of the group's protocol.
+    pub(crate) fn check_commit(
+        &mut self,
+        committer: Committer<'_>,
+        partitions: &[(Uuid, i32)],
+        now: Duration,
+    ) -> Result<(), ResponseError> {
+        match &mut self.members {
+            Membership::Classic(group) => {
+                group.check_commit(committer.member_id, committer.instance, committer.epoch, now)
             }
-        }
-        self.member(id).map(|_| ()).ok_or(ResponseError::UnknownMemberId)
-    }
-
-    /// The same, and that its generation is the present one.
-    fn check_generation(&self, id: &str, instance: Option<&str>, generation: i32) -> Result<(), ResponseError> {
-        self.check_member(id, instance)?;
-        if generation == self.generation { Ok(()) } else { Err(ResponseError::IllegalGeneration) }
-    }
-
-    fn enter(&mut self, state: State) {
-        self.previous = self.state;
-        self.state = state;
-    }
-
-    /// Takes a member out; if it waits for a join, that ends with `UNKNOWN_MEMBER_ID`.
-    fn remove(&mut self, id: &str) {
-        self.pending.remove(id);
-        self.unsynced.remove(id);
-        let Some(index) = self.members.iter().position(|member| member.id == id) else { return };
-        let member = self.members.remove(index);
-        let code = ResponseError::UnknownMemberId.code();
-        if let Some(waiting) = member.joining {
-            let reply = join::refusal(waiting.version, String::new(), code);
-            self.answers.push((waiting.ticket, Reply::Joined(reply)));
-        }
-        if let Some(waiting) = member.syncing {
-            self.answers.push((waiting.ticket, Reply::Synced(SyncGroupResponse::default().with_error_code(code))));
-        }
-        if self.is_leader(id) {
-            self.leader = self.members.first().map(|member| member.id.clone());
+            Membership::Consumer(group) => group.check_commit(committer, partitions),
         }
     }
 
-    /// Takes a member out and rebalances the others.
-    fn expel(&mut self, id: &str, now: Duration) {
-        self.remove(id);
-        match self.state {
-            State::Completing | State::Stable => self.prepare(now),
-            State::Preparing if self.all_joined() => self.complete_join(now),
-            State::Preparing | State::Empty => {}
+    /// Checks that offsets of these partitions may be committed within a transaction.
+    ///
+    /// # Errors
+    /// Those of the group's protocol.
+    pub(crate) fn check_transactional_commit(
+        &self,
+        committer: Committer<'_>,
+        partitions: &[(Uuid, i32)],
+    ) -> Result<(), ResponseError> {
+        match &self.members {
+            Membership::Classic(group) => {
+                group.check_transactional_commit(committer.member_id, committer.instance, committer.epoch)
+            }
+            Membership::Consumer(group) => group.check_transactional_commit(committer, partitions),
         }
+    }
+
+    /// Checks that a client that calls itself this may ask for offsets. In the classic protocol anyone may.
+    ///
+    /// # Errors
+    /// `UNKNOWN_MEMBER_ID`, `STALE_MEMBER_EPOCH`.
+    pub(crate) fn check_fetch(&self, member_id: Option<&str>, epoch: i32) -> Result<(), ResponseError> {
+        self.consumer().map_or(Ok(()), |group| group.check_fetch(member_id, epoch))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,7 @@
 
 mod aborted;
 pub(crate) mod batch;
-mod codec;
+pub(crate) mod codec;
 mod compact;
 pub(crate) use codec::name as codec_name;
 pub(crate) mod encode;

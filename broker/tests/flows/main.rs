@@ -5,6 +5,7 @@
 mod admin;
 mod client;
 mod connections;
+mod consumer_groups;
 mod consuming;
 mod errors;
 mod faults;
@@ -13,5 +14,6 @@ mod followers;
 mod groups;
 mod nodes;
 mod producing;
+mod telemetry;
 mod transactions;
 mod versions;

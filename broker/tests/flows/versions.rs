@@ -2,6 +2,7 @@
 
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Request, StrBytes};
+use ottla_broker::{Broker, Telemetry};
 
 use super::client::{Client, broker, offered};
 
@@ -19,8 +20,12 @@ async fn sweep<R: Request + Clone>(client: &mut Client, request: R) {
 
 #[tokio::test]
 async fn every_api_answers_in_every_version() {
-    let broker = broker().await;
+    let broker = Broker::builder().in_memory_only().topic("orders", 2).telemetry(Telemetry::new([""])).await;
     let mut client = Client::of(&broker);
+    sweep(&mut client, ConsumerGroupHeartbeatRequest::default()).await;
+    sweep(&mut client, ConsumerGroupDescribeRequest::default().with_group_ids(vec![GroupId::default()])).await;
+    sweep(&mut client, GetTelemetrySubscriptionsRequest::default()).await;
+    sweep(&mut client, PushTelemetryRequest::default()).await;
     sweep(&mut client, ProduceRequest::default().with_acks(1)).await;
     sweep(&mut client, FetchRequest::default()).await;
     sweep(&mut client, ListOffsetsRequest::default()).await;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use kafka_protocol::ResponseError;
 
-use super::{Group, State};
+use super::{Classic, State};
 
-impl Group {
+impl Classic {
     /// Keeps a member's session alive.
     ///
     /// # Errors

@@ -14,12 +14,12 @@ const START: Duration = Duration::ZERO;
 
 /// A group and a count of the requests sent to it.
 struct Coordinator {
-    group: Group,
+    group: Classic,
     requests: u64,
 }
 
 fn coordinator() -> Coordinator {
-    Coordinator { group: Group::new(Duration::ZERO), requests: 0 }
+    Coordinator { group: Classic::new(Duration::ZERO), requests: 0 }
 }
 
 fn text(text: &str) -> StrBytes {
@@ -275,7 +275,7 @@ fn leaving_rebalances_those_who_stay() {
 
 #[test]
 fn the_favourite_of_most_is_chosen_among_what_all_support() {
-    let mut coordinator = Coordinator { group: Group::new(Duration::from_secs(3)), requests: 0 };
+    let mut coordinator = Coordinator { group: Classic::new(Duration::from_secs(3)), requests: 0 };
     for protocols in [vec!["range", "sticky"], vec!["roundrobin", "sticky", "range"], vec!["sticky", "range"]] {
         coordinator.enter(&Wish { protocols, ..member("") }, START);
     }
@@ -289,7 +289,7 @@ fn the_favourite_of_most_is_chosen_among_what_all_support() {
 #[test]
 fn the_first_rebalance_waits_for_more_members_but_not_beyond_the_rebalance_timeout() {
     let delay = Duration::from_secs(25);
-    let mut coordinator = Coordinator { group: Group::new(delay), requests: 0 };
+    let mut coordinator = Coordinator { group: Classic::new(delay), requests: 0 };
     let (_, first) = coordinator.enter(&member(""), START);
     assert_eq!(coordinator.group.wake_at(), Some(delay));
     coordinator.enter(&member(""), Duration::from_secs(20));
@@ -387,7 +387,7 @@ fn commits_need_the_present_generation() {
     assert_eq!(group.check_commit(&first, None, 1, START), Err(ResponseError::IllegalGeneration));
     assert_eq!(group.check_commit("who", None, 2, START), Err(ResponseError::UnknownMemberId));
     assert_eq!(group.check_commit("", None, -1, START), Err(ResponseError::UnknownMemberId));
-    assert_eq!(Group::new(START).check_commit("", None, -1, START), Ok(()), "without members anyone may");
+    assert_eq!(Classic::new(START).check_commit("", None, -1, START), Ok(()), "without members anyone may");
 }
 
 #[test]

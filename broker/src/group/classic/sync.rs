@@ -8,9 +8,9 @@ use kafka_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::member::Waiting;
-use super::{Group, Reply, State};
+use super::{Classic, Reply, State};
 
-impl Group {
+impl Classic {
     /// Lets a member sync; the answer comes out of [`Self::take_answers`], at once or later.
     pub(crate) fn sync(&mut self, waiting: Waiting, request: &SyncGroupRequest, now: Duration) {
         let id = request.member_id.as_str();

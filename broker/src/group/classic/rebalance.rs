@@ -5,9 +5,9 @@ use std::time::Duration;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::JoinGroupRequest;
 
-use super::{Group, JoinEnd, Reply, State};
+use super::{Classic, JoinEnd, Reply, State};
 
-impl Group {
+impl Classic {
     /// Begins a rebalance unless one is under way, in which case it may be complete now.
     pub(super) fn rebalance_or_complete(&mut self, now: Duration) {
         match self.state {

@@ -9,7 +9,7 @@ use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse, SyncGroupRes
 use kafka_protocol::protocol::StrBytes;
 
 use super::member::{self, Member, Waiting, milliseconds};
-use super::{Group, Reply, State};
+use super::{Classic, Reply, State};
 
 /// How long a new member's join may wait, heartbeats being impossible before its end.
 const NEW_MEMBER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
@@ -34,7 +34,7 @@ pub(crate) struct Join {
     pub(crate) request: JoinGroupRequest,
 }
 
-impl Group {
+impl Classic {
     /// Lets a member join; the answer comes out of [`Self::take_answers`], at once or later.
     pub(crate) fn join(&mut self, join: Join, now: Duration) {
         let id = join.request.member_id.to_string();
