@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_wire::messages::fetch_request::{FetchPartition, FetchTopic};
-use ottla_wire::messages::fetch_response::AbortedTransaction;
+use ottla_wire::messages::fetch_response::{AbortedTransaction, PartitionData};
 use ottla_wire::messages::{FetchRequest, FetchResponse};
 use ottla_wire::{Code, Request, Uuid};
 use tokio::time::Instant;
 
-use super::position::{Leader, Place, Positions};
+use super::position::{Bounds, Leader, Place, Positions};
 use crate::TopicPartition;
 use crate::config::{ConsumerConfig, IsolationLevel};
 use crate::connection::Versions;
@@ -81,6 +81,7 @@ pub(super) struct Answer {
     pub(super) asked: Asked,
     pub(super) code: Code,
     pub(super) records: Bytes,
+    pub(super) bounds: Bounds,
     /// The aborted transactions among the records, if those are not to be seen.
     pub(super) aborted: Vec<AbortedTransaction>,
     /// The leader, where the broker says that it is another (KIP-951).
@@ -221,6 +222,7 @@ impl Plan {
                     asked: asked.clone(),
                     code: answer.error_code,
                     records: answer.records.clone().unwrap_or_default(),
+                    bounds: bounds(answer),
                     aborted: answer.aborted_transactions.clone().unwrap_or_default(),
                     leader: (leader.broker >= 0 && leader.epoch >= 0).then_some(leader),
                 });
@@ -232,6 +234,7 @@ impl Plan {
             asked: asked.clone(),
             code,
             records: Bytes::new(),
+            bounds: Bounds::default(),
             aborted: Vec::new(),
             leader: None,
         };
@@ -240,9 +243,19 @@ impl Plan {
     }
 }
 
+/// Where the log begins and ends, as far as the answer says: an error says nothing, and -1 is none.
+fn bounds(answer: &PartitionData) -> Bounds {
+    let known = |offset: i64| Some(offset).filter(|offset| *offset >= 0 && answer.error_code.is_none());
+    Bounds {
+        log_start: known(answer.log_start_offset),
+        last_stable: known(answer.last_stable_offset),
+        high_watermark: known(answer.high_watermark),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use ottla_wire::messages::fetch_response::{FetchableTopicResponse, LeaderIdAndEpoch, PartitionData};
+    use ottla_wire::messages::fetch_response::{FetchableTopicResponse, LeaderIdAndEpoch};
     use ottla_wire::{ApiKey, Str, encode_request};
 
     use super::*;
