@@ -213,11 +213,7 @@ impl State {
 
     /// A fetch is over, whatever came of it: its partitions may be asked for again.
     pub(super) fn fetch_ended(&mut self, plan: &Plan) {
-        for asked in plan.asked.iter() {
-            if let Some(assigned) = self.positions.current(&asked.partition, asked.stamp) {
-                assigned.is_fetching = false;
-            }
-        }
+        self.positions.in_flight.retain(|number| *number != plan.number);
     }
 
     /// Takes in what was fetched.

@@ -36,6 +36,7 @@ mod offsets;
 mod position;
 mod rebalance;
 mod records;
+mod session;
 mod state;
 mod stream;
 mod take;

@@ -88,8 +88,8 @@ pub(super) struct Assigned {
     pub(super) is_frozen: bool,
     /// The last fetch left it out for want of room: its broker waits to hear that there is some.
     pub(super) is_full: bool,
-    /// A fetch is in flight for it.
-    pub(super) is_fetching: bool,
+    /// The number of the fetch that last asked for it; 0 if what is asked for since has nothing to do with it.
+    pub(super) fetch: u64,
     /// There was nothing to fetch: it is only asked for by a fetch that waits.
     pub(super) is_drained: bool,
     pub(super) leader: Option<Leader>,
@@ -115,6 +115,9 @@ pub(super) enum EndLookUp {
 #[derive(Debug)]
 pub(super) struct Positions {
     pub(super) partitions: BTreeMap<TopicPartition, Assigned>,
+    /// The numbers of the fetches that are not over.
+    pub(super) in_flight: Vec<u64>,
+    fetches: u64,
     stamps: u64,
     backoff: Backoff,
     /// Partitions whose position moved since the last release.
@@ -155,7 +158,7 @@ pub(super) struct Changes {
 impl Positions {
     /// No partitions yet; `backoff` is what each one's failures are answered with.
     pub(super) fn new(backoff: Backoff) -> Self {
-        Self { partitions: BTreeMap::new(), stamps: 0, backoff, moved: Vec::new() }
+        Self { partitions: BTreeMap::new(), in_flight: Vec::new(), fetches: 0, stamps: 0, backoff, moved: Vec::new() }
     }
 
     pub(super) fn get(&self, partition: &TopicPartition) -> Option<&Assigned> {
@@ -187,7 +190,7 @@ impl Positions {
             is_paused: false,
             is_frozen: false,
             is_full: false,
-            is_fetching: false,
+            fetch: 0,
             is_drained: false,
             leader: None,
             topic_id: Uuid::ZERO,
@@ -204,7 +207,7 @@ impl Positions {
         let Some(assigned) = self.partitions.get_mut(partition) else { return false };
         assigned.stamp = stamp;
         assigned.asked = false;
-        assigned.is_fetching = false;
+        assigned.fetch = 0;
         assigned.is_drained = false;
         assigned.end = EndLookUp::None;
         assigned.recovered();
@@ -225,7 +228,7 @@ impl Positions {
         let stamp = self.next_stamp();
         let Some(assigned) = self.partitions.get_mut(partition) else { return };
         assigned.stamp = stamp;
-        assigned.is_fetching = false;
+        assigned.fetch = 0;
         assigned.end = EndLookUp::None;
         assigned.queue.clear();
         if let Place::At(position) = assigned.place {
@@ -285,7 +288,7 @@ impl Positions {
             let leader = known.and_then(|known| Some(Leader { broker: known.leader?, epoch: known.leader_epoch }));
             if assigned.leader != leader {
                 assigned.leader = leader;
-                assigned.is_fetching = false;
+                assigned.fetch = 0;
                 assigned.is_drained = false;
                 // With a new leader there is no reason to wait (edge 49).
                 assigned.recovered();
@@ -359,6 +362,12 @@ impl Positions {
             last = Some(&partition.topic);
             new.then(|| Str::from(&*partition.topic))
         })
+    }
+
+    /// The number of another fetch; none has 0.
+    pub(super) fn next_fetch(&mut self) -> u64 {
+        self.fetches += 1;
+        self.fetches
     }
 
     /// A stamp that was never used.
