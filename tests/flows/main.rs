@@ -6,6 +6,7 @@ mod cluster;
 mod consume;
 mod consume_chaos;
 mod consume_faults;
+mod consume_lag;
 mod consume_stream;
 mod group_cooperative;
 mod group_faults;

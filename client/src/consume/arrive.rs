@@ -9,7 +9,7 @@ use super::OffsetAndMetadata;
 use super::aborted::Aborted;
 use super::decode;
 use super::fetch::{self, Answer, FetchKind, Next, Plan};
-use super::position::{Leader, LookUps, OffsetQuery, Place, Position};
+use super::position::{EARLIEST, EndLookUp, LATEST, Leader, LookUps, OffsetQuery, Place, Position};
 use super::state::{State, Subject};
 use crate::TopicPartition;
 use crate::cluster::Metadata;
@@ -132,6 +132,7 @@ impl State {
 
     /// The offset that a leader was asked for. True if metadata is not up to date.
     pub(super) fn on_offset(&mut self, query: &OffsetQuery, answer: Result<FoundOffset, Code>, now: Instant) -> bool {
+        let isolation = self.limits.isolation;
         let Some(assigned) = self.positions.current(&query.partition, query.stamp) else { return false };
         if assigned.place != Place::Asking(query.timestamp) {
             return false;
@@ -141,6 +142,11 @@ impl State {
                 tracing::debug!(partition = %query.partition, offset = found.offset, "position reset");
                 assigned.recovered();
                 assigned.arrive(Position { offset: found.offset, epoch: found.epoch });
+                match query.timestamp {
+                    EARLIEST => assigned.bounds.log_start = Some(found.offset),
+                    LATEST => assigned.bounds.learn_end(found.offset, isolation),
+                    _ => {}
+                }
                 false
             }
             Ok(_) => {
@@ -155,6 +161,18 @@ impl State {
                 self.fault(&query.partition, Error::broker(code, format!("offset of {}", query.partition)), now);
                 false
             }
+        }
+    }
+
+    /// The end that a leader was asked for, for a lag: where that failed, the next who wants to know asks again.
+    pub(super) fn on_end(&mut self, query: &OffsetQuery, answer: Result<FoundOffset, Code>) {
+        let isolation = self.limits.isolation;
+        let Some(assigned) = self.positions.current(&query.partition, query.stamp) else { return };
+        assigned.end = EndLookUp::None;
+        if let Ok(found) = answer
+            && found.offset >= 0
+        {
+            assigned.bounds.learn_end(found.offset, isolation);
         }
     }
 
@@ -195,22 +213,19 @@ impl State {
 
     /// A fetch is over, whatever came of it: its partitions may be asked for again.
     pub(super) fn fetch_ended(&mut self, plan: &Plan) {
-        for asked in plan.asked.iter() {
-            if let Some(assigned) = self.positions.current(&asked.partition, asked.stamp) {
-                assigned.is_fetching = false;
-            }
-        }
+        self.positions.in_flight.retain(|number| *number != plan.number);
     }
 
     /// Takes in what was fetched.
     pub(super) fn on_fetched(&mut self, kind: FetchKind, answers: Vec<Answer>, now: Instant) -> Arrived {
         let mut arrived = Arrived::default();
         for answer in answers {
-            let Answer { asked, code, records, aborted, leader } = answer;
+            let Answer { asked, code, records, bounds, aborted, leader } = answer;
             if let Some(leader) = leader {
                 arrived.leaders.push((asked.partition.clone(), leader));
             }
             let Some(assigned) = self.positions.current(&asked.partition, asked.stamp) else { continue };
+            assigned.bounds.learn(bounds);
             if assigned.fetch_offset != asked.offset || assigned.position().is_none() {
                 // Another broker was asked for the same meanwhile, and was faster.
                 continue;

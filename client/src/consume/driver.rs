@@ -113,6 +113,9 @@ impl Driver {
         for (broker, queries) in due.offsets {
             self.look_ups.spawn(look_up_offsets(core.clone(), broker, queries));
         }
+        for (broker, queries) in due.ends {
+            self.look_ups.spawn(look_up_ends(core.clone(), broker, queries));
+        }
         [next, self.refresh(lacks, now)].into_iter().flatten().min()
     }
 
@@ -221,6 +224,18 @@ async fn look_up_offsets(core: Arc<Core>, broker: i32, queries: Vec<OffsetQuery>
     }
     state.wake_fetchers();
     core.moved.notify_waiters();
+}
+
+/// Asks the leader of some partitions for their ends, for their lag.
+async fn look_up_ends(core: Arc<Core>, broker: i32, queries: Vec<OffsetQuery>) {
+    let answers = ask_offsets(&core, broker, &queries).await.unwrap_or_else(|error| {
+        tracing::debug!(broker, %error, "ends not found");
+        vec![Err(Code::UnknownServerError); queries.len()]
+    });
+    let mut state = core.state.lock();
+    for (query, answer) in queries.iter().zip(answers) {
+        state.on_end(query, answer);
+    }
 }
 
 /// One attempt to ask a leader for offsets.

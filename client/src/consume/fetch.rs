@@ -5,20 +5,21 @@
 //! position or the leader became known, is asked for by a refill: a fetch beside it that does not wait.
 //!
 //! A partition has room while what is buffered of it is no more than `max.partition.fetch.bytes`, a broker while that of
-//! its partitions is less than `fetch.max.bytes`.
+//! its partitions is less than `fetch.max.bytes`. A fetch asks for no more than what is missing to that: with a refill in
+//! flight beside it, a broker's answers take twice `fetch.max.bytes` at most, and a first batch that is larger.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ottla_wire::messages::fetch_request::{FetchPartition, FetchTopic};
-use ottla_wire::messages::fetch_response::AbortedTransaction;
+use ottla_wire::messages::fetch_response::{AbortedTransaction, PartitionData};
 use ottla_wire::messages::{FetchRequest, FetchResponse};
 use ottla_wire::{Code, Request, Uuid};
 use tokio::time::Instant;
 
-use super::position::{Leader, Place, Positions};
+use super::position::{Assigned, Bounds, Leader, Place, Positions};
+use super::session::{LeftOut, Session};
 use crate::TopicPartition;
 use crate::config::{ConsumerConfig, IsolationLevel};
 use crate::connection::Versions;
@@ -59,8 +60,13 @@ pub(super) enum FetchKind {
 /// One fetch.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
+    /// Which one it is, of all fetches of the consumer.
+    pub(super) number: u64,
     pub(super) kind: FetchKind,
+    /// Sorted.
     pub(super) asked: Arc<[Asked]>,
+    /// What may be held of the broker beside what is.
+    max_bytes: usize,
     /// When another partition may be asked for, if it is known.
     pub(super) more_at: Option<Instant>,
 }
@@ -81,6 +87,7 @@ pub(super) struct Answer {
     pub(super) asked: Asked,
     pub(super) code: Code,
     pub(super) records: Bytes,
+    pub(super) bounds: Bounds,
     /// The aborted transactions among the records, if those are not to be seen.
     pub(super) aborted: Vec<AbortedTransaction>,
     /// The leader, where the broker says that it is another (KIP-951).
@@ -102,18 +109,26 @@ impl Limits {
 
 /// The next fetch from `broker`, if there is something to fetch and room for it.
 pub(super) fn next(positions: &mut Positions, broker: i32, kind: FetchKind, limits: &Limits, now: Instant) -> Next {
-    let mut asked = Vec::new();
-    let mut held: usize = 0;
-    let mut more_at: Option<Instant> = None;
-    let mut is_leader = false;
-    for (partition, assigned) in &mut positions.partitions {
-        let Some(leader) = assigned.leader.filter(|leader| leader.broker == broker) else { continue };
+    let is_led = |assigned: &Assigned| assigned.leader.is_some_and(|leader| leader.broker == broker);
+    // What is paused takes no room from the others: it may be held for long.
+    let rests = |assigned: &Assigned| assigned.is_paused || assigned.is_frozen;
+    let (mut held, mut is_leader): (usize, bool) = (0, false);
+    for assigned in positions.partitions.values().filter(|assigned| is_led(assigned)) {
         is_leader = true;
-        if assigned.is_paused || assigned.is_frozen {
-            // What it holds takes no room from the others: it may be held for long.
-            continue;
+        if !rests(assigned) {
+            held = held.saturating_add(assigned.queue.bytes());
         }
-        held = held.saturating_add(assigned.queue.bytes());
+    }
+    if !is_leader {
+        return Next::Done;
+    }
+    let has_room = held == 0 || held < limits.max_bytes;
+    let number = positions.next_fetch();
+    let Positions { partitions, in_flight, .. } = positions;
+    let mut asked = Vec::new();
+    let mut more_at: Option<Instant> = None;
+    for (partition, assigned) in partitions {
+        let Some(leader) = assigned.leader.filter(|_| is_led(assigned) && !rests(assigned)) else { continue };
         if let Some(at) = assigned.retry_at.filter(|at| *at > now) {
             more_at = Some(more_at.map_or(at, |earliest| earliest.min(at)));
             continue;
@@ -121,13 +136,15 @@ pub(super) fn next(positions: &mut Positions, broker: i32, kind: FetchKind, limi
         if !matches!(assigned.place, Place::At(_)) || assigned.queue.is_flawed() {
             continue;
         }
-        if kind == FetchKind::Refill && (assigned.is_fetching || assigned.is_drained) {
+        let is_fetching = in_flight.contains(&assigned.fetch);
+        if kind == FetchKind::Refill && (is_fetching || assigned.is_drained) {
             continue;
         }
-        assigned.is_full = assigned.queue.bytes() > limits.partition_bytes;
-        if assigned.is_full {
+        assigned.is_full = assigned.queue.bytes() > limits.partition_bytes || !has_room && !assigned.queue.is_empty();
+        if !has_room || assigned.is_full {
             continue;
         }
+        (assigned.fetch, assigned.is_drained) = (number, false);
         asked.push(Asked {
             partition: partition.clone(),
             topic_id: assigned.topic_id,
@@ -136,21 +153,11 @@ pub(super) fn next(positions: &mut Positions, broker: i32, kind: FetchKind, limi
             leader_epoch: leader.epoch,
         });
     }
-    if !is_leader {
-        return Next::Done;
-    }
-    let has_room = held < limits.max_bytes;
-    for asked in &asked {
-        if let Some(assigned) = positions.get_mut(&asked.partition) {
-            assigned.is_full = !has_room && !assigned.queue.is_empty();
-            assigned.is_fetching = has_room;
-            assigned.is_drained = false;
-        }
-    }
-    if asked.is_empty() || !has_room {
+    if asked.is_empty() {
         return Next::Wait(more_at);
     }
-    Next::Fetch(Plan { kind, asked: asked.into(), more_at })
+    positions.in_flight.push(number);
+    Next::Fetch(Plan { number, kind, asked: asked.into(), max_bytes: limits.max_bytes.saturating_sub(held), more_at })
 }
 
 impl Plan {
@@ -162,65 +169,72 @@ impl Plan {
         }
     }
 
-    /// The request, in a version that the broker speaks.
-    pub(super) fn request(&self, limits: &Limits, versions: &Versions) -> Result<(FetchRequest, i16), Error> {
+    /// The request, in a version that the broker speaks; a refill is outside of the session.
+    pub(super) fn request(
+        &self,
+        session: &Session,
+        limits: &Limits,
+        versions: &Versions,
+    ) -> Result<(FetchRequest, i16), Error> {
         let has_ids = self.asked.iter().all(|asked| !asked.topic_id.is_zero());
         let newest = if has_ids { FetchRequest::MAX_VERSION } else { LAST_BY_NAME };
         let version = versions.choose_up_to::<FetchRequest>(newest)?;
         let max_wait = self.max_wait(limits);
         let size = |bytes: usize| i32::try_from(bytes).unwrap_or(i32::MAX);
-        let mut topics: Vec<FetchTopic> = Vec::new();
-        for asked in self.asked.iter() {
-            let partition = FetchPartition {
-                partition: asked.partition.partition,
-                current_leader_epoch: asked.leader_epoch,
-                fetch_offset: asked.offset,
-                partition_max_bytes: size(limits.partition_bytes),
-                ..FetchPartition::default()
-            };
-            match topics.last_mut().filter(|topic| *topic.topic == *asked.partition.topic) {
-                Some(topic) => topic.partitions.push(partition),
-                None => topics.push(FetchTopic {
-                    topic: (&*asked.partition.topic).into(),
-                    topic_id: asked.topic_id,
-                    partitions: vec![partition],
-                }),
-            }
-        }
+        let partition_bytes = size(limits.partition_bytes);
+        let parts = match self.kind {
+            FetchKind::Refill => Session::without(&self.asked, partition_bytes),
+            FetchKind::Waiting => session.fetch(&self.asked, is_by_ids(version), partition_bytes),
+        };
         let request = FetchRequest {
             max_wait_ms: i32::try_from(max_wait.as_millis()).unwrap_or(i32::MAX),
             min_bytes: limits.min_bytes,
-            max_bytes: size(limits.max_bytes),
+            max_bytes: size(self.max_bytes),
             isolation_level: limits.isolation.to_wire(),
-            topics,
+            session_id: parts.id,
+            session_epoch: parts.epoch,
+            topics: parts.topics,
+            forgotten_topics_data: parts.forgotten,
             // No rack: a leader that knows it may send the consumer to a follower instead of records.
             ..FetchRequest::default()
         };
         Ok((request, version))
     }
 
-    /// What the answer says of each partition that was asked for. Others are ignored (edge 46).
-    pub(super) fn read(&self, response: &FetchResponse, version: i16) -> Vec<Answer> {
-        let by_name = version <= LAST_BY_NAME;
-        let mut index: BTreeMap<(&str, Uuid, i32), &Asked> = BTreeMap::new();
-        for asked in self.asked.iter() {
-            let (name, id) = if by_name { (&*asked.partition.topic, Uuid::ZERO) } else { ("", asked.topic_id) };
-            index.insert((name, id, asked.partition.partition), asked);
-        }
-        let mut answers = Vec::with_capacity(self.asked.len());
+    /// What the answer says of the partitions that were asked for, and whether it is of others as well: those are
+    /// ignored (edge 46). Work by what the answer holds, and by the topics that were asked for.
+    pub(super) fn read(&self, response: &FetchResponse, version: i16, left_out: LeftOut) -> (Vec<Answer>, bool) {
+        let mut answers = Vec::new();
         let broken = response.error_code;
+        if left_out == LeftOut::Unasked {
+            return (answers, false);
+        }
+        let mut has_others = false;
+        let mut is_answered = vec![false; if left_out == LeftOut::Missing { self.asked.len() } else { 0 }];
+        let topics = if response.responses.is_empty() { Vec::new() } else { self.topics(is_by_ids(version)) };
         for topic in response.responses.iter().filter(|_| broken.is_none()) {
-            let (name, id) = if by_name { (&*topic.topic, Uuid::ZERO) } else { ("", topic.topic_id) };
+            let key = if is_by_ids(version) { (topic.topic_id, "") } else { (Uuid::ZERO, &*topic.topic) };
+            let found = topics.binary_search_by(|of| of.key.cmp(&key)).map(|at| topics[at].range.clone());
+            let range = found.unwrap_or_default();
             for answer in &topic.partitions {
-                // A lookup by shorter-lived text, since what is asked for lives longer than the answer.
-                let key: (&str, Uuid, i32) = (name, id, answer.partition_index);
-                let Some(asked) = index.remove(&key) else { continue };
+                let number = answer.partition_index;
+                let asked = &self.asked[range.clone()];
+                let Ok(at) = asked.binary_search_by_key(&number, |asked| asked.partition.partition) else {
+                    has_others = true;
+                    continue;
+                };
+                if let Some(is_answered) = is_answered.get_mut(range.start + at)
+                    && std::mem::replace(is_answered, true)
+                {
+                    continue;
+                }
                 let leader =
                     Leader { broker: answer.current_leader.leader_id, epoch: answer.current_leader.leader_epoch };
                 answers.push(Answer {
-                    asked: asked.clone(),
+                    asked: asked[at].clone(),
                     code: answer.error_code,
                     records: answer.records.clone().unwrap_or_default(),
+                    bounds: bounds(answer),
                     aborted: answer.aborted_transactions.clone().unwrap_or_default(),
                     leader: (leader.broker >= 0 && leader.epoch >= 0).then_some(leader),
                 });
@@ -228,21 +242,57 @@ impl Plan {
         }
         // What was left out is answered by the error of the whole, or by none that is of use.
         let code = if broken.is_none() { Code::UnknownServerError } else { broken };
-        let left_out = |asked: &Asked| Answer {
+        let missing = self.asked.iter().zip(is_answered).filter(|(_, is_answered)| !is_answered);
+        answers.extend(missing.map(|(asked, _)| Answer {
             asked: asked.clone(),
             code,
             records: Bytes::new(),
+            bounds: Bounds::default(),
             aborted: Vec::new(),
             leader: None,
-        };
-        answers.extend(index.into_values().map(left_out));
-        answers
+        }));
+        (answers, has_others)
+    }
+
+    /// Where each topic's partitions are in `asked`, sorted by what an answer calls the topic.
+    fn topics(&self, by_ids: bool) -> Vec<AskedTopic<'_>> {
+        let mut topics = Vec::new();
+        let mut start = 0;
+        while let Some(first) = self.asked.get(start) {
+            let name = &first.partition.topic;
+            let len = self.asked[start..].partition_point(|asked| asked.partition.topic <= *name);
+            let key = if by_ids { (first.topic_id, "") } else { (Uuid::ZERO, &**name) };
+            topics.push(AskedTopic { key, range: start..start + len });
+            start += len;
+        }
+        topics.sort_unstable_by_key(|topic| topic.key);
+        topics
+    }
+}
+
+struct AskedTopic<'a> {
+    key: (Uuid, &'a str),
+    range: Range<usize>,
+}
+
+/// Whether a fetch of that version goes by the ids of topics.
+pub(super) fn is_by_ids(version: i16) -> bool {
+    version > LAST_BY_NAME
+}
+
+/// Where the log begins and ends, as far as the answer says: an error says nothing, and -1 is none.
+fn bounds(answer: &PartitionData) -> Bounds {
+    let known = |offset: i64| Some(offset).filter(|offset| *offset >= 0 && answer.error_code.is_none());
+    Bounds {
+        log_start: known(answer.log_start_offset),
+        last_stable: known(answer.last_stable_offset),
+        high_watermark: known(answer.high_watermark),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use ottla_wire::messages::fetch_response::{FetchableTopicResponse, LeaderIdAndEpoch, PartitionData};
+    use ottla_wire::messages::fetch_response::{FetchableTopicResponse, LeaderIdAndEpoch};
     use ottla_wire::{ApiKey, Str, encode_request};
 
     use super::*;
@@ -258,7 +308,7 @@ mod tests {
                 leader_epoch: 4,
             })
         });
-        Plan { kind: FetchKind::Waiting, asked: asked.collect(), more_at: None }
+        Plan { number: 1, kind: FetchKind::Waiting, asked: asked.collect(), max_bytes: 1_000, more_at: None }
     }
 
     fn versions(max: i16) -> Versions {
@@ -277,12 +327,12 @@ mod tests {
             (plan(&[("a", 1, &[0, 1]), ("b", 2, &[0])]), 11, 11),
             (plan(&[("a", 1, &[0, 1]), ("b", 0, &[0])]), 18, 12),
         ] {
-            let (request, version) = plan.request(&limits, &versions(broker)).unwrap();
+            let (request, version) = plan.request(&Session::default(), &limits, &versions(broker)).unwrap();
             assert_eq!(version, expected);
             let topics: Vec<_> = request.topics.iter().map(|topic| (&*topic.topic, topic.partitions.len())).collect();
             assert_eq!(topics, [("a", 2), ("b", 1)]);
             assert_eq!(request.topics[0].partitions[1].fetch_offset, 11);
-            assert_eq!((request.session_id, request.session_epoch), (0, -1));
+            assert_eq!((request.session_id, request.session_epoch), (0, 0));
             assert_eq!(&*request.rack_id, "", "no follower is read from");
             encode_request(&request, version, 1, None).unwrap();
         }
@@ -293,7 +343,8 @@ mod tests {
         for (text, wire) in [("read_uncommitted", 0), ("read_committed", 1)] {
             let mut config = ConsumerConfig::default();
             config.set("isolation.level", text).unwrap();
-            let (request, _) = plan(&[("a", 1, &[0])]).request(&Limits::of(&config), &versions(18)).unwrap();
+            let (request, _) =
+                plan(&[("a", 1, &[0])]).request(&Session::default(), &Limits::of(&config), &versions(18)).unwrap();
             assert_eq!(request.isolation_level, wire);
         }
     }
@@ -309,7 +360,7 @@ mod tests {
             ..FetchableTopicResponse::default()
         };
         let response = FetchResponse { responses: vec![topic], ..FetchResponse::default() };
-        let answers = plan(&[("a", 1, &[0, 1])]).read(&response, 16);
+        let answers = plan(&[("a", 1, &[0, 1])]).read(&response, 16, LeftOut::Missing).0;
         assert_eq!(answers.into_iter().map(|answer| answer.aborted).collect::<Vec<_>>(), [named, vec![]]);
     }
 
@@ -317,9 +368,9 @@ mod tests {
     fn a_refill_does_not_wait() {
         let limits = Limits::of(&ConsumerConfig::default());
         let plan = plan(&[("a", 1, &[0])]);
-        assert_eq!(plan.request(&limits, &versions(18)).unwrap().0.max_wait_ms, 500);
+        assert_eq!(plan.request(&Session::default(), &limits, &versions(18)).unwrap().0.max_wait_ms, 500);
         let refill = Plan { kind: FetchKind::Refill, ..plan };
-        assert_eq!(refill.request(&limits, &versions(18)).unwrap().0.max_wait_ms, 0);
+        assert_eq!(refill.request(&Session::default(), &limits, &versions(18)).unwrap().0.max_wait_ms, 0);
     }
 
     /// edge 46: what was not asked for is ignored, what was left out is not taken for an empty answer.
@@ -344,7 +395,8 @@ mod tests {
                 ..FetchResponse::default()
             };
             let answers: Vec<_> = plan
-                .read(&response, version)
+                .read(&response, version, LeftOut::Missing)
+                .0
                 .into_iter()
                 .map(|answer| (answer.asked.partition.to_string(), answer.code))
                 .collect();
@@ -358,7 +410,8 @@ mod tests {
     fn the_error_of_a_whole_answer_is_that_of_every_partition() {
         let plan = plan(&[("a", 1, &[0, 1])]);
         let response = FetchResponse { error_code: Code::UnknownTopicId, ..FetchResponse::default() };
-        let codes: Vec<_> = plan.read(&response, 18).into_iter().map(|answer| answer.code).collect();
+        let codes: Vec<_> =
+            plan.read(&response, 18, LeftOut::Missing).0.into_iter().map(|answer| answer.code).collect();
         assert_eq!(codes, [Code::UnknownTopicId, Code::UnknownTopicId]);
     }
 
@@ -375,6 +428,26 @@ mod tests {
             ..FetchableTopicResponse::default()
         };
         let response = FetchResponse { responses: vec![topic], ..FetchResponse::default() };
-        assert_eq!(plan.read(&response, 16)[0].leader, Some(Leader { broker: 3, epoch: 9 }));
+        assert_eq!(plan.read(&response, 16, LeftOut::Missing).0[0].leader, Some(Leader { broker: 3, epoch: 9 }));
+    }
+
+    /// edge 46: what an incremental answer leaves out has nothing new, and is no error.
+    #[test]
+    fn what_a_session_leaves_out_is_not_answered() {
+        let plan = plan(&[("a", 1, &[0, 1, 2]), ("b", 2, &[0])]);
+        let topic = |id, partitions| FetchableTopicResponse {
+            topic_id: Uuid([id; 16]),
+            partitions,
+            ..FetchableTopicResponse::default()
+        };
+        let mut response =
+            FetchResponse { responses: vec![topic(1, vec![answer(2, Code::None)])], ..FetchResponse::default() };
+        let (answers, has_others) = plan.read(&response, 16, LeftOut::Unchanged);
+        assert_eq!(answers.iter().map(|answer| answer.asked.partition.to_string()).collect::<Vec<_>>(), ["a[2]"]);
+        assert!(!has_others);
+        response.responses.push(topic(9, vec![answer(0, Code::None)]));
+        let (answers, has_others) = plan.read(&response, 16, LeftOut::Unchanged);
+        assert!(answers.len() == 1 && has_others, "what nobody asked for is told, and ignored");
+        assert!(plan.read(&response, 16, LeftOut::Unasked).0.is_empty());
     }
 }

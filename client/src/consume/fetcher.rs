@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use super::Core;
 use super::call::{self, PATIENCE};
-use super::fetch::{FetchKind, Next, Plan};
+use super::fetch::{FetchKind, Next, Plan, is_by_ids};
+use super::session::{LeftOut, Session};
 use super::state::Subject;
 use crate::cluster::{Lane, Metadata};
 use crate::connection::Backoff;
@@ -24,15 +25,19 @@ const PACE: Duration = Duration::from_millis(100);
 /// Not less than this lies between two attempts, lest a caller that polls and polls makes it a busy loop (edge 86).
 const LEAST: Duration = Duration::from_millis(5);
 
+/// How long the end of a session may take: it is worth no more, the broker forgets it in any case.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// Fetches from `broker` as long as it leads an assigned partition.
 pub(super) async fn run(core: Arc<Core>, broker: i32, wake: Arc<Notify>) {
     let client = core.cluster.config();
     let mut backoff = Backoff::new(client.retry_backoff, client.retry_backoff_max);
+    let mut session = Session::default();
     loop {
         let next = core.state.lock().next_fetch(broker, Instant::now());
         let outcome = match next {
-            Next::Done => return,
-            Next::Fetch(plan) => fetch_and_refill(&core, broker, plan, &wake).await,
+            Next::Done => break,
+            Next::Fetch(plan) => fetch_and_refill(&core, broker, plan, &mut session, &wake).await,
             Next::Wait(until) => {
                 tokio::select! {
                     biased;
@@ -56,12 +61,34 @@ pub(super) async fn run(core: Arc<Core>, broker: i32, wake: Arc<Notify>) {
             }
         }
     }
+    end(&core, broker, session).await;
+}
+
+/// Tells the broker that its session is over, so that others may have its place.
+async fn end(core: &Core, broker: i32, session: Session) {
+    let Some(request) = session.end() else { return };
+    // Not behind a fetch that still waits.
+    let told = core.cluster.call::<FetchRequest>(
+        broker,
+        Lane::Main,
+        |versions| Ok((request, versions.choose::<FetchRequest>()?)),
+        LAST_WORDS,
+    );
+    if let Ok(Err(error)) = tokio::time::timeout(LAST_WORDS, told).await {
+        tracing::debug!(broker, %error, "the end of the fetch session was not told");
+    }
 }
 
 /// One fetch that waits, and beside it whatever becomes fetchable until it is answered.
-async fn fetch_and_refill(core: &Arc<Core>, broker: i32, plan: Plan, wake: &Notify) -> Result<(), Error> {
+async fn fetch_and_refill(
+    core: &Arc<Core>,
+    broker: i32,
+    plan: Plan,
+    session: &mut Session,
+    wake: &Notify,
+) -> Result<(), Error> {
     let mut more_at = plan.more_at;
-    let mut fetch = pin!(fetch(core, broker, plan));
+    let mut fetch = pin!(fetch(core, broker, plan, session));
     loop {
         tokio::select! {
             biased;
@@ -83,7 +110,8 @@ async fn fetch_and_refill(core: &Arc<Core>, broker: i32, plan: Plan, wake: &Noti
             }
         };
         more_at = refill.more_at;
-        let mut refill = pin!(self::fetch(core, broker, refill));
+        let mut outside = Session::default();
+        let mut refill = pin!(self::fetch(core, broker, refill, &mut outside));
         tokio::select! {
             biased;
             outcome = &mut refill => if let Err(error) = outcome {
@@ -119,7 +147,7 @@ impl Drop for InFlight<'_> {
 }
 
 /// One fetch, and what it brings into the buffer.
-async fn fetch(core: &Arc<Core>, broker: i32, plan: Plan) -> Result<(), Error> {
+async fn fetch(core: &Arc<Core>, broker: i32, plan: Plan, session: &mut Session) -> Result<(), Error> {
     let limits = core.state.lock().limits.clone();
     let max_wait = plan.max_wait(&limits);
     let patience = max_wait.saturating_add(PATIENCE);
@@ -136,18 +164,30 @@ async fn fetch(core: &Arc<Core>, broker: i32, plan: Plan) -> Result<(), Error> {
         })
     };
     let started = Instant::now();
-    let (response, version) = call::ask_leader::<FetchRequest>(
+    let told = session.clone();
+    let answer = call::ask_leader::<FetchRequest>(
         &core.cluster,
         broker,
         lane,
-        move |versions| asked.request(&limits, versions),
+        move |versions| asked.request(&told, &limits, versions),
         core.config.client.request_timeout.max(patience),
         patience,
         is_replaced,
     )
-    .await?;
+    .await;
+    // Whatever became of it: the broker may have counted it or not.
+    let (response, version) = answer.inspect_err(|_| session.start_over())?;
     let now = Instant::now();
-    let answers = sent.read(&response, version);
+    let left_out = session.on_answer(&sent.asked, is_by_ids(version), &response);
+    if left_out == LeftOut::Unasked {
+        tracing::debug!(broker, code = %response.error_code, "the fetch session starts over");
+        return Ok(());
+    }
+    let (answers, has_others) = sent.read(&response, version, left_out);
+    if has_others {
+        // It remembers something else than was asked for.
+        session.start_over();
+    }
     let arrived = core.state.lock().on_fetched(sent.kind, answers, now);
     drop(plan);
     let leaders = arrived.leaders.iter();

@@ -39,6 +39,7 @@ mod offsets;
 mod position;
 mod rebalance;
 mod records;
+mod session;
 mod state;
 mod stream;
 mod subscription;

@@ -153,6 +153,20 @@ impl Consumer {
         self.within(format!("position of {partition}"), async move { position(&core, &partition).await }).await
     }
 
+    /// How many offsets lie between the position and the end, as brokers last told it (KIP-695); with
+    /// `isolation.level=read_committed` the end is where the first open transaction begins.
+    ///
+    /// Does not wait: `None` if the partition is not assigned, or position or end are not known yet. An end that is not
+    /// known is looked up in the background; every fetched answer tells it anew. Offsets that hold no record, such as
+    /// transaction markers and what compaction removed, count as well.
+    pub fn current_lag(&self, partition: &TopicPartition) -> Option<i64> {
+        let (lag, asks) = self.core.state.lock().lag(partition);
+        if asks {
+            self.core.work.notify_one();
+        }
+        lag
+    }
+
     /// Commits all that was handed out, and waits until that is done.
     ///
     /// # Errors
@@ -261,6 +275,7 @@ impl Consumer {
         partitions: impl IntoIterator<Item = &TopicPartition>,
     ) -> Result<BTreeMap<TopicPartition, i64>, Error> {
         let found = self.look_up(partitions.into_iter().map(|partition| (partition.clone(), LATEST))).await?;
+        self.core.state.lock().learn_ends(found.iter().map(|(partition, found)| (partition, found.offset)));
         Ok(found.into_iter().map(|(partition, found)| (partition, found.offset)).collect())
     }
 

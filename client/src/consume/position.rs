@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::buffer::Queue;
 use crate::TopicPartition;
 use crate::cluster::Metadata;
+use crate::config::IsolationLevel;
 use crate::connection::Backoff;
 
 /// The offset that comes next, and the leader epoch of the record before it.
@@ -53,6 +54,17 @@ pub(crate) const EARLIEST: i64 = -2;
 /// Asks for the offset that the next record will get.
 pub(crate) const LATEST: i64 = -1;
 
+/// What brokers last said of where a partition's log begins and ends; none of it before the first answer.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Bounds {
+    /// The first offset that is still there.
+    pub(crate) log_start: Option<i64>,
+    /// Where the first open transaction begins, or the high watermark.
+    pub(crate) last_stable: Option<i64>,
+    /// Behind the last record that all replicas in sync have.
+    pub(crate) high_watermark: Option<i64>,
+}
+
 /// One assigned partition.
 #[derive(Debug)]
 pub(super) struct Assigned {
@@ -78,21 +90,36 @@ pub(super) struct Assigned {
     pub(super) is_frozen: bool,
     /// The last fetch left it out for want of room: its broker waits to hear that there is some.
     pub(super) is_full: bool,
-    /// A fetch is in flight for it.
-    pub(super) is_fetching: bool,
+    /// The number of the fetch that last asked for it; 0 if what is asked for since has nothing to do with it.
+    pub(super) fetch: u64,
     /// There was nothing to fetch: it is only asked for by a fetch that waits.
     pub(super) is_drained: bool,
     pub(super) leader: Option<Leader>,
     pub(super) topic_id: Uuid,
+    pub(super) bounds: Bounds,
+    /// Whether a caller wants to know the end, which no answer has told yet.
+    pub(super) end: EndLookUp,
     /// Not to be asked about, or fetched, before.
     pub(super) retry_at: Option<Instant>,
     backoff: Backoff,
+}
+
+/// How far it is with a look-up of a partition's end, for its lag.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum EndLookUp {
+    #[default]
+    None,
+    Wanted,
+    Asked,
 }
 
 /// All assigned partitions.
 #[derive(Debug)]
 pub(super) struct Positions {
     pub(super) partitions: BTreeMap<TopicPartition, Assigned>,
+    /// The numbers of the fetches that are not over.
+    pub(super) in_flight: Vec<u64>,
+    fetches: u64,
     stamps: u64,
     backoff: Backoff,
     /// Partitions whose position moved since the last release.
@@ -115,6 +142,8 @@ pub(super) struct LookUps {
     pub(super) committed: Vec<(TopicPartition, u64)>,
     /// For the leaders.
     pub(super) offsets: BTreeMap<i32, Vec<OffsetQuery>>,
+    /// For the leaders, and no position depends on them.
+    pub(super) ends: BTreeMap<i32, Vec<OffsetQuery>>,
     /// For nobody: there is nothing to start from.
     pub(super) nowhere: Vec<TopicPartition>,
 }
@@ -131,7 +160,7 @@ pub(super) struct Changes {
 impl Positions {
     /// No partitions yet; `backoff` is what each one's failures are answered with.
     pub(super) fn new(backoff: Backoff) -> Self {
-        Self { partitions: BTreeMap::new(), stamps: 0, backoff, moved: Vec::new() }
+        Self { partitions: BTreeMap::new(), in_flight: Vec::new(), fetches: 0, stamps: 0, backoff, moved: Vec::new() }
     }
 
     pub(super) fn get(&self, partition: &TopicPartition) -> Option<&Assigned> {
@@ -164,10 +193,12 @@ impl Positions {
             is_paused: false,
             is_frozen: false,
             is_full: false,
-            is_fetching: false,
+            fetch: 0,
             is_drained: false,
             leader: None,
             topic_id: Uuid::ZERO,
+            bounds: Bounds::default(),
+            end: EndLookUp::None,
             retry_at: None,
             backoff,
         });
@@ -179,8 +210,9 @@ impl Positions {
         let Some(assigned) = self.partitions.get_mut(partition) else { return false };
         assigned.stamp = stamp;
         assigned.asked = false;
-        assigned.is_fetching = false;
+        assigned.fetch = 0;
         assigned.is_drained = false;
+        assigned.end = EndLookUp::None;
         assigned.recovered();
         assigned.queue.clear();
         assigned.place = place;
@@ -199,7 +231,8 @@ impl Positions {
         let stamp = self.next_stamp();
         let Some(assigned) = self.partitions.get_mut(partition) else { return };
         assigned.stamp = stamp;
-        assigned.is_fetching = false;
+        assigned.fetch = 0;
+        assigned.end = EndLookUp::None;
         assigned.queue.clear();
         if let Place::At(position) = assigned.place {
             assigned.fetch_offset = position.offset;
@@ -251,6 +284,7 @@ impl Positions {
             let id = topic.map_or(Uuid::ZERO, |topic| topic.id);
             if !id.is_zero() {
                 if !assigned.topic_id.is_zero() && assigned.topic_id != id {
+                    assigned.bounds = Bounds::default();
                     changes.recreated.push(partition.clone());
                 }
                 assigned.topic_id = id;
@@ -259,7 +293,7 @@ impl Positions {
             let leader = known.and_then(|known| Some(Leader { broker: known.leader?, epoch: known.leader_epoch }));
             if assigned.leader != leader {
                 assigned.leader = leader;
-                assigned.is_fetching = false;
+                assigned.fetch = 0;
                 assigned.is_drained = false;
                 // With a new leader there is no reason to wait (edge 49).
                 assigned.recovered();
@@ -273,7 +307,19 @@ impl Positions {
     pub(super) fn look_ups(&mut self, now: Instant) -> LookUps {
         let mut due = LookUps::default();
         for (partition, assigned) in &mut self.partitions {
-            if assigned.asked || assigned.retry_at.is_some_and(|at| at > now) {
+            if assigned.retry_at.is_some_and(|at| at > now) {
+                continue;
+            }
+            if let (EndLookUp::Wanted, Some(leader)) = (assigned.end, assigned.leader) {
+                assigned.end = EndLookUp::Asked;
+                due.ends.entry(leader.broker).or_default().push(OffsetQuery {
+                    partition: partition.clone(),
+                    stamp: assigned.stamp,
+                    timestamp: LATEST,
+                    leader_epoch: leader.epoch,
+                });
+            }
+            if assigned.asked {
                 continue;
             }
             match (assigned.place, assigned.leader) {
@@ -323,10 +369,41 @@ impl Positions {
         })
     }
 
+    /// The number of another fetch; none has 0.
+    pub(super) fn next_fetch(&mut self) -> u64 {
+        self.fetches += 1;
+        self.fetches
+    }
+
     /// A stamp that was never used.
     fn next_stamp(&mut self) -> u64 {
         self.stamps += 1;
         self.stamps
+    }
+}
+
+impl Bounds {
+    /// The offset that the next record will get, as readers of that isolation level see it.
+    pub(super) fn end(self, isolation: IsolationLevel) -> Option<i64> {
+        match isolation {
+            IsolationLevel::ReadCommitted => self.last_stable,
+            IsolationLevel::ReadUncommitted => self.high_watermark,
+        }
+    }
+
+    /// Takes what an answer says; what it leaves open stays as it was.
+    pub(super) fn learn(&mut self, newer: Self) {
+        self.log_start = newer.log_start.or(self.log_start);
+        self.last_stable = newer.last_stable.or(self.last_stable);
+        self.high_watermark = newer.high_watermark.or(self.high_watermark);
+    }
+
+    /// Takes an end that was asked for at that isolation level.
+    pub(super) fn learn_end(&mut self, end: i64, isolation: IsolationLevel) {
+        match isolation {
+            IsolationLevel::ReadCommitted => self.last_stable = Some(end),
+            IsolationLevel::ReadUncommitted => self.high_watermark = Some(end),
+        }
     }
 }
 
@@ -346,6 +423,12 @@ impl Assigned {
             Place::At(position) => Some(position),
             _ => None,
         }
+    }
+
+    /// Records between the position and the end that readers of that isolation level see, if both are known.
+    pub(super) fn lag(&self, isolation: IsolationLevel) -> Option<i64> {
+        // A follower may know of less than was read of its leader.
+        Some(self.bounds.end(isolation)?.saturating_sub(self.position()?.offset).max(0))
     }
 
     /// A look-up or a fetch failed: the next waits.

@@ -15,7 +15,7 @@ use super::commit::{self, Commits, Which};
 use super::decode::{Item, Read};
 use super::fetch::Limits;
 use super::listening::{Call, Listening};
-use super::position::{EARLIEST, LATEST, Place, Position, Positions};
+use super::position::{EARLIEST, EndLookUp, LATEST, Place, Position, Positions};
 use super::records::Part;
 use super::subscription::Subscription;
 use crate::TopicPartition;
@@ -341,6 +341,27 @@ impl State {
     pub(super) fn go_to(&mut self, partition: &TopicPartition, place: Place) -> bool {
         self.faults.remove(&Subject::Partition(partition.clone()));
         self.positions.start_over(partition, place)
+    }
+
+    /// How far the position is from the end, and whether the end is to be looked up to know.
+    pub(super) fn lag(&mut self, partition: &TopicPartition) -> (Option<i64>, bool) {
+        let isolation = self.limits.isolation;
+        let Some(assigned) = self.positions.get_mut(partition) else { return (None, false) };
+        let asks = assigned.bounds.end(isolation).is_none() && assigned.end == EndLookUp::None;
+        if asks {
+            assigned.end = EndLookUp::Wanted;
+        }
+        (assigned.lag(isolation), asks)
+    }
+
+    /// Takes ends that leaders were asked for.
+    pub(super) fn learn_ends<'a>(&mut self, ends: impl Iterator<Item = (&'a TopicPartition, i64)>) {
+        let isolation = self.limits.isolation;
+        for (partition, end) in ends {
+            if let Some(assigned) = self.positions.get_mut(partition) {
+                assigned.bounds.learn_end(end, isolation);
+            }
+        }
     }
 
     /// The positions to commit, and as whom; none if there is nothing, or nobody to do so.

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::arrive::FoundOffset;
 use super::commit::{self, Which};
 use super::fetch::{Answer, FetchKind, Next, Plan};
-use super::position::{EARLIEST, LATEST, Leader, LookUps, Place, Position};
+use super::position::{Bounds, EARLIEST, LATEST, Leader, LookUps, Place, Position};
 use super::rebalance::GroupWork;
 use super::state::{State, Subject};
 use super::subscription::Subscription;
@@ -124,7 +124,8 @@ impl Fixture {
             .collect();
         let answers = answers.iter().map(|(number, code, records)| {
             let asked = plan.asked.iter().find(|asked| asked.partition.partition == *number).unwrap().clone();
-            Answer { asked, code: *code, records: records.clone(), aborted: aborted.clone(), leader: None }
+            let bounds = Bounds { log_start: Some(0), last_stable: Some(50), high_watermark: Some(60) };
+            Answer { asked, code: *code, records: records.clone(), bounds, aborted: aborted.clone(), leader: None }
         });
         let answers = answers.collect();
         let arrived = self.state.on_fetched(plan.kind, answers, self.now);
@@ -646,4 +647,38 @@ fn an_offset_that_a_transaction_may_still_change_is_asked_for_again() {
     let (partition, stamp) = fixture.look_ups().committed[0].clone();
     fixture.state.on_committed(&partition, stamp, Ok(Some(7.into())), fixture.now);
     assert_eq!(fixture.position(0), Some(7));
+}
+
+#[test]
+fn the_lag_is_told_by_answers_as_the_isolation_level_sees_the_end() {
+    for (level, end) in [("read_uncommitted", 60), ("read_committed", 50)] {
+        let mut fixture = Fixture::reading(&[("isolation.level", level)], &[(1, 5)]);
+        assert_eq!(fixture.state.lag(&orders(7)), (None, false), "not assigned");
+        let plan = fixture.plan(1).unwrap();
+        fixture.answer(&plan, &[(0, Code::None, values(0, 5))]);
+        assert_eq!(fixture.state.lag(&orders(0)), (Some(end), false), "{level}");
+        fixture.poll(3);
+        assert_eq!(fixture.state.lag(&orders(0)).0, Some(end - 3), "{level}");
+        // A follower may lag behind what its leader told.
+        fixture.state.positions.start_over(&orders(0), Place::At(Position { offset: 99, epoch: -1 }));
+        assert_eq!(fixture.state.lag(&orders(0)).0, Some(0));
+        fixture.state.on_metadata(&metadata(2, &[(1, 0)]));
+        assert_eq!(fixture.state.lag(&orders(0)).0, None, "another log");
+    }
+}
+
+#[test]
+fn an_end_that_is_not_known_is_asked_for_once_for_its_lag() {
+    let mut fixture = Fixture::reading(&[], &[(1, 5)]);
+    assert_eq!(fixture.state.lag(&orders(0)), (None, true));
+    assert_eq!(fixture.state.lag(&orders(0)), (None, false), "one look-up at a time");
+    let query = fixture.look_ups().ends[&1][0].clone();
+    assert_eq!((query.timestamp, query.leader_epoch), (LATEST, 5));
+    assert_eq!(fixture.look_ups(), LookUps::default());
+    fixture.state.on_end(&query, Err(Code::NotLeaderOrFollower));
+    assert_eq!(fixture.state.lag(&orders(0)), (None, true), "the next who wants to know asks again");
+    let query = fixture.look_ups().ends[&1][0].clone();
+    fixture.state.on_end(&query, Ok(FoundOffset { offset: 12, timestamp: -1, epoch: 5 }));
+    assert_eq!(fixture.state.lag(&orders(0)), (Some(12), false));
+    assert_eq!(fixture.position(0), Some(0), "the position stays");
 }
