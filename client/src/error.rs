@@ -134,6 +134,8 @@ impl Error {
             Kind::Broker(code) if code.retriable() => Retry::Backoff,
             // Of a commit: it may be tried again after the next poll.
             Kind::Broker(Code::RebalanceInProgress) => Retry::Backoff,
+            // The next heartbeat's answer tells the epoch (edge 62).
+            Kind::Broker(Code::StaleMemberEpoch) => Retry::Backoff,
             Kind::WouldBlock => Retry::Backoff,
             Kind::Connection | Kind::Timeout => Retry::Refresh,
             _ => Retry::Never,

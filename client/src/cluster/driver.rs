@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ottla_wire::messages::metadata_request::MetadataRequestTopic;
 use ottla_wire::messages::{MetadataRequest, MetadataResponse};
-use ottla_wire::{Code, Str};
+use ottla_wire::{Code, Str, Uuid};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -22,12 +22,18 @@ use crate::error::{Error, Kind};
 /// A broker that has not answered for this long is not waited for alone: the next is asked as well.
 pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 
+/// From this version on topics can be asked for by their ids.
+const BY_ID: i16 = 12;
+
 /// Whose metadata is kept, and how soon it is wanted.
 #[derive(Debug)]
 pub(super) struct Wanted {
     topics: BTreeSet<Str>,
     /// Those of them that nobody has asked about yet: asked for at once, and alone.
     new: BTreeSet<Str>,
+    /// Topics of which no more than the id is known, and those of them that nobody has asked about yet.
+    ids: BTreeSet<Uuid>,
+    new_ids: BTreeSet<Uuid>,
     auto_create: bool,
     /// Every topic that there is, beside those that are named.
     all: bool,
@@ -41,6 +47,8 @@ impl Wanted {
         Self {
             topics: BTreeSet::new(),
             new: BTreeSet::new(),
+            ids: BTreeSet::new(),
+            new_ids: BTreeSet::new(),
             auto_create,
             all: false,
             refresh: true,
@@ -76,6 +84,14 @@ impl Wanted {
         self.new.remove(topic);
     }
 
+    /// True if there is one among them that nobody has asked about.
+    pub(super) fn replace_ids(&mut self, ids: BTreeSet<Uuid>) -> bool {
+        self.new_ids.retain(|id| ids.contains(id));
+        self.new_ids.extend(ids.difference(&self.ids));
+        self.ids = ids;
+        !self.new_ids.is_empty()
+    }
+
     /// Whether to keep the metadata of every topic. True if that is news.
     pub(super) fn want_all(&mut self, all: bool) -> bool {
         let is_news = all && !self.all;
@@ -85,7 +101,12 @@ impl Wanted {
     }
 
     fn is_due(&self) -> bool {
-        self.refresh || !self.new.is_empty()
+        self.refresh || self.has_news()
+    }
+
+    /// Whether there is something that nobody has asked about.
+    fn has_news(&self) -> bool {
+        !self.new.is_empty() || !self.new_ids.is_empty()
     }
 
     pub(super) fn refresh(&mut self) {
@@ -109,11 +130,12 @@ impl Wanted {
                 MetadataRequest { topics: None, allow_auto_topic_creation: true, ..MetadataRequest::default() };
             return (request, std::mem::take(&mut self.avoid));
         }
-        let asked = if is_refresh || new.is_empty() { &self.topics } else { &new };
-        let topics = asked
-            .iter()
-            .map(|name| MetadataRequestTopic { name: Some(name.clone()), ..MetadataRequestTopic::default() })
-            .collect();
+        let new_ids = std::mem::take(&mut self.new_ids);
+        let is_full = is_refresh || new.is_empty() && new_ids.is_empty();
+        let (asked, ids) = if is_full { (&self.topics, &self.ids) } else { (&new, &new_ids) };
+        let by_name = |name: &Str| MetadataRequestTopic { name: Some(name.clone()), ..MetadataRequestTopic::default() };
+        let by_id = |id: &Uuid| MetadataRequestTopic { name: None, topic_id: *id };
+        let topics = asked.iter().map(by_name).chain(ids.iter().map(by_id)).collect();
         let request = MetadataRequest {
             topics: Some(topics),
             allow_auto_topic_creation: self.auto_create,
@@ -195,7 +217,7 @@ impl Driver {
         while until(end, self.wake.notified()).await.is_some() {
             let Some(cluster) = self.cluster.upgrade() else { return false };
             let wanted = cluster.wanted.lock();
-            if self.first_failure.is_none() && !wanted.new.is_empty() {
+            if self.first_failure.is_none() && wanted.has_news() {
                 return true;
             }
         }
@@ -245,7 +267,7 @@ impl Driver {
             if let Some(link) = links.next() {
                 let (request, timeout) = (request.clone(), cluster.config().request_timeout);
                 attempts.spawn(async move {
-                    let make = move |versions: &super::Versions| Ok((request, versions.choose::<MetadataRequest>()?));
+                    let make = move |versions: &super::Versions| in_version(request, versions);
                     link.call(make, timeout).await.map_err(|error| error.within("metadata"))
                 });
             } else if attempts.is_empty() {
@@ -287,6 +309,17 @@ impl Driver {
         });
         Ok(())
     }
+}
+
+/// Brokers before Kafka 3.1 find no topic by its id; none of those hands out ids without names.
+fn in_version(mut request: MetadataRequest, versions: &super::Versions) -> Result<(MetadataRequest, i16), Error> {
+    let version = versions.choose::<MetadataRequest>()?;
+    if version < BY_ID
+        && let Some(topics) = &mut request.topics
+    {
+        topics.retain(|topic| topic.name.is_some());
+    }
+    Ok((request, version))
 }
 
 /// The ways to the known brokers, the best first.

@@ -5,12 +5,12 @@
 //! call(to, …) ──► Link of that broker and lane (made at the first call)
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ottla_wire::{Code, Request};
+use ottla_wire::{Code, Request, Uuid};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -141,6 +141,13 @@ impl Cluster {
     pub(crate) fn want_only<'a>(&self, topics: impl IntoIterator<Item = &'a str>) {
         let metadata = self.metadata();
         if self.wanted.lock().replace(topics, |topic| metadata.topics.contains_key(topic)) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Asks for the topics with these ids as well, whose names are not known, until they are not named here any more.
+    pub(crate) fn want_ids(&self, ids: BTreeSet<Uuid>) {
+        if self.wanted.lock().replace_ids(ids) {
             self.wake.notify_one();
         }
     }

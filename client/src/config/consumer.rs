@@ -58,6 +58,13 @@ impl ConsumerBuilder {
             return Err(error);
         }
         self.config.validate()?;
+        if !self.environment.assignors.is_empty() && self.config.group_protocol == GroupProtocol::Consumer {
+            return Err(Error::new(
+                Kind::Config,
+                "an assignor of one's own cannot be used with `group.protocol=consumer`: there the coordinator assigns, by \
+                 `group.remote.assignor`",
+            ));
+        }
         if !self.environment.assignors.is_empty() && !self.config.chosen.contains("partition.assignment.strategy") {
             self.config.partition_assignment_strategy.clear();
         }
@@ -116,7 +123,7 @@ impl ConsumerConfig {
                     );
                     return Err(Error::new(Kind::Config, message));
                 }
-                Err(invalid("group.protocol", "consumer", "is not supported yet; what works is `classic`"))
+                Ok(())
             }
         }
     }
@@ -165,6 +172,7 @@ mod tests {
         let error = build(&[("group.remote.assignor", "uniform")]).unwrap_err();
         assert!(error.to_string().contains("`group.protocol=classic`"), "{error}");
         assert!(build(&[("group.protocol", "classic")]).is_ok());
+        assert!(build(&[("group.protocol", "consumer"), ("group.remote.assignor", "uniform")]).is_ok());
     }
 
     #[test]

@@ -67,7 +67,8 @@ impl State {
     /// Whether newer metadata may bring what is missing.
     pub(super) fn lacks_metadata(&self, metadata: &Metadata) -> bool {
         let is_missing = |topic| !metadata.topics.get(topic).is_some_and(|topic| topic.is_usable());
-        self.positions.lacks_leader() || self.topics().iter().any(is_missing)
+        let lacks_name = self.group.as_ref().is_some_and(|group| !group.unknown_topics(metadata).is_empty());
+        lacks_name || self.positions.lacks_leader() || self.topics().iter().any(is_missing)
     }
 
     /// The look-ups that are due.
@@ -189,7 +190,8 @@ impl State {
                 assigned.failed(now, &mut self.random);
             }
         }
-        if !error.is_retriable() {
+        // What became of the membership is for the membership to say.
+        if !error.is_retriable() && error.code() != Some(Code::UnknownMemberId) {
             self.faults.insert(subject, error.clone());
         }
     }

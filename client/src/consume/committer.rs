@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use ottla_wire::messages::OffsetCommitRequest;
+use ottla_wire::messages::{ConsumerGroupHeartbeatRequest, OffsetCommitRequest};
 use ottla_wire::{Code, Str};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
@@ -20,8 +20,8 @@ use crate::TopicPartition;
 use crate::cluster::Lane;
 use crate::connection::Backoff;
 use crate::error::{Error, Kind};
-use crate::group::Identity;
 use crate::group::offsets::{self, LAST_COMMIT_BY_NAME, Offsets};
+use crate::group::{Identity, Leave, modern};
 
 /// A commit on its way, in the order in which commits were asked for: see
 /// [`Consumer::enqueue_commit`](super::Consumer::enqueue_commit).
@@ -83,8 +83,11 @@ pub(super) async fn commit(
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
-        // A rebalance is over only after the next poll, unless it leaves the partitions where they are (edge 56).
-        let is_outrun = matches!(error.code(), Some(Code::RebalanceInProgress | Code::IllegalGeneration));
+        // A rebalance is over only after the next poll, unless it leaves the partitions where they are (edges 56, 62).
+        let is_outrun = matches!(
+            error.code(),
+            Some(Code::RebalanceInProgress | Code::IllegalGeneration | Code::StaleMemberEpoch)
+        );
         let still = |state: &State| {
             let since: Vec<_> = offsets.keys().map(|partition| since.get(partition).copied().flatten()).collect();
             state.commits_again(&offsets, &since)
@@ -102,7 +105,7 @@ pub(super) async fn commit(
         if let Some(current) = still(&state) {
             identity = current;
         } else if is_outrun || state.committer().is_ok_and(|current| current != identity) {
-            // Another generation's partitions may be others' (edge 62 is the newer protocol's way out).
+            // Another generation's partitions may be others'.
             return Err(error);
         }
     }
@@ -137,7 +140,11 @@ pub(super) async fn take_leave(core: &Core, farewell: Farewell, deadline: Instan
     let Farewell { commit: to_commit, leave } = farewell;
     let mut outcome = Ok(());
     if let Some((identity, offsets)) = to_commit {
-        let commit = commit_at_last(core, identity, offsets, deadline);
+        let heartbeat = match &leave {
+            Some(Leave::Modern(farewell)) => Some(&farewell.heartbeat),
+            _ => None,
+        };
+        let commit = commit_at_last(core, identity, offsets, heartbeat, deadline);
         outcome = match tokio::time::timeout_at(deadline, commit).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::new(Kind::Timeout, "commit on leaving timed out")),
@@ -153,17 +160,36 @@ pub(super) async fn take_leave(core: &Core, farewell: Farewell, deadline: Instan
             Err(_) => Err(Error::new(Kind::Timeout, format!("leave group {group}: timed out"))),
         };
         outcome = outcome.and(left);
+        core.state.lock().on_left();
+        core.membership.notify_one();
     }
     outcome
 }
 
-async fn commit_at_last(core: &Core, identity: Identity, mut offsets: Offsets, deadline: Instant) -> Result<(), Error> {
+/// Nobody keeps the epoch of a member any more that is about to leave: its last `heartbeat` tells it (edge 62).
+async fn commit_at_last(
+    core: &Core,
+    mut identity: Identity,
+    mut offsets: Offsets,
+    heartbeat: Option<&ConsumerGroupHeartbeatRequest>,
+    deadline: Instant,
+) -> Result<(), Error> {
     let _turn = core.committing.lock().await;
     let client = &core.config.client;
     let mut backoff = Backoff::new(client.retry_backoff, client.retry_backoff_max);
     loop {
         let outcome = finally(attempt(core, &identity, &mut offsets).await);
         let wait = core.cluster.runtime().random(|random| backoff.next(random));
+        let is_stale = matches!(&outcome, Err(error) if error.code() == Some(Code::StaleMemberEpoch));
+        if is_stale
+            && let (Some(heartbeat), Some(group)) = (heartbeat, core.config.group_id())
+            && let request = heartbeat.clone()
+            && let timeout = core.config.client.request_timeout
+            && let Ok(answer) = modern::driver::heartbeat(&core.cluster, &group.into(), request, timeout).await
+            && answer.error_code.is_none()
+        {
+            identity.generation = answer.member_epoch;
+        }
         match outcome {
             Err(error) if error.is_retriable() && Instant::now() + wait < deadline => tokio::time::sleep(wait).await,
             outcome => return outcome,

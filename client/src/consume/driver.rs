@@ -56,7 +56,7 @@ impl Driver {
         let mut closed = core.closed.subscribe();
         while !*closed.borrow_and_update() {
             let metadata = views.borrow_and_update().metadata.clone();
-            self.want();
+            self.want(&metadata);
             let wake_at = self.step(&metadata);
             tokio::select! {
                 biased;
@@ -70,12 +70,15 @@ impl Driver {
     }
 
     /// Keeps the metadata of the topics that are read, and of no others.
-    fn want(&mut self) {
-        let (wanted, all) = {
+    fn want(&mut self, metadata: &Metadata) {
+        let (wanted, unnamed, all) = {
             let state = self.core.state.lock();
-            (state.topics(), state.group.as_ref().is_some_and(Membership::wants_all_topics))
+            let group = state.group.as_ref();
+            let unnamed = group.map(|group| group.unknown_topics(metadata)).unwrap_or_default();
+            (state.topics(), unnamed, group.is_some_and(Membership::wants_all_topics))
         };
         self.core.cluster.want_all(all);
+        self.core.cluster.want_ids(unnamed);
         if wanted != self.wanted {
             self.core.cluster.want_only(wanted.iter().map(|topic| &**topic));
             self.wanted = wanted;
@@ -176,13 +179,15 @@ pub(super) async fn fetch_committed(
 ) -> Result<Vec<(TopicPartition, Result<Option<super::OffsetAndMetadata>, Code>)>, Error> {
     let key: Str = group.into();
     let deadline = call::deadline(core.config.client.request_timeout);
+    let member = core.state.lock().asker();
+    let identity = member.clone();
     let asked = crate::group::driver::ask_coordinator::<OffsetFetchRequest>(
         &core.cluster,
         group,
         Lane::Main,
         move |versions| {
             let version = versions.choose_up_to::<OffsetFetchRequest>(LAST_FETCH_BY_NAME)?;
-            Ok((offsets::fetch_request(&key, partitions.iter(), version), version))
+            Ok((offsets::fetch_request(&key, identity.as_ref(), partitions.iter(), version), version))
         },
         core.config.client.request_timeout,
         Questions::after(PATIENCE),
@@ -192,6 +197,10 @@ pub(super) async fn fetch_committed(
     offsets::fetched(response, version).map_err(|code| {
         if code.refreshes_metadata() {
             core.cluster.forget_coordinator(group, broker);
+        }
+        if let Some(member) = &member {
+            core.state.lock().on_commit_code(member, code, Instant::now());
+            core.membership.notify_one();
         }
         Error::broker(code, format!("committed offsets of group {group}"))
     })

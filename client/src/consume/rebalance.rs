@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ottla_wire::Code;
-use ottla_wire::messages::{JoinGroupResponse, SyncGroupResponse};
+use ottla_wire::messages::{ConsumerGroupHeartbeatResponse, JoinGroupResponse, SyncGroupResponse};
 use tokio::time::Instant;
 
 use super::commit::Which;
@@ -76,6 +76,38 @@ impl State {
         self.react(|group, _| group.on_heartbeat(sender, answer, now));
     }
 
+    /// The answer to a heartbeat of the newer protocol.
+    pub(crate) fn on_modern_heartbeat(
+        &mut self,
+        number: u64,
+        answer: Result<ConsumerGroupHeartbeatResponse, Error>,
+        now: Instant,
+    ) {
+        let Some(Membership::Modern(group)) = &mut self.group else { return };
+        let change = group.on_heartbeat(number, answer, now, &mut self.random);
+        let identity = group.identity().clone();
+        self.apply(change);
+        // The epoch rises while the partitions stay: what was handed out of them is committed in the new one.
+        if identity != Identity::NOBODY && !self.positions.partitions.is_empty() {
+            self.assigned_in(identity);
+        }
+    }
+
+    /// The newer protocol's coordinator was told that the member leaves, or could not be.
+    pub(crate) fn on_left(&mut self) {
+        if let Some(Membership::Modern(group)) = &mut self.group {
+            group.on_left();
+        }
+    }
+
+    fn assigned_in(&mut self, identity: Identity) {
+        let before = std::mem::replace(&mut self.assigned_as, identity);
+        // What was handed out of partitions that were never given up is committed in the new generation.
+        if self.handed_out_as.as_ref() == Some(&before) && !self.positions.partitions.is_empty() {
+            self.handed_out_as = Some(self.assigned_as.clone());
+        }
+    }
+
     /// The answer to a commit, where it tells something about membership.
     pub(crate) fn on_commit_code(&mut self, sender: &Identity, code: Code, now: Instant) {
         let change = self.group.as_mut().and_then(|group| group.on_commit(sender, code, now));
@@ -83,7 +115,7 @@ impl State {
     }
 
     fn react(&mut self, react: impl FnOnce(&mut Classic, &mut fastrand::Rng) -> Reaction) -> Option<classic::Step> {
-        let Membership::Classic(group) = self.group.as_mut()?;
+        let Some(Membership::Classic(group)) = self.group.as_mut() else { return None };
         let (step, change) = react(group, &mut self.random);
         self.apply(change);
         step
@@ -110,14 +142,8 @@ impl State {
             self.positions.partitions.keys().filter(|held| !assignment.contains(*held)).cloned().collect();
         self.drop_partitions(&gone);
         self.listening.lost(&gone);
-        let before = match &self.group {
-            Some(group) => std::mem::replace(&mut self.assigned_as, group.identity().clone()),
-            None => return,
-        };
-        // What was handed out of partitions that were never given up is committed in the new generation.
-        if self.handed_out_as.as_ref() == Some(&before) && !self.positions.partitions.is_empty() {
-            self.handed_out_as = Some(self.assigned_as.clone());
-        }
+        let Some(group) = &self.group else { return };
+        self.assigned_in(group.identity().clone());
         let added: BTreeSet<_> =
             assignment.into_iter().filter(|partition| self.positions.get(partition).is_none()).collect();
         for partition in &added {

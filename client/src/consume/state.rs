@@ -94,14 +94,14 @@ pub(super) struct Farewell {
 }
 
 impl State {
-    pub(super) fn new(config: &ConsumerConfig, assignors: Assignors, random: fastrand::Rng, now: Instant) -> Self {
+    pub(super) fn new(config: &ConsumerConfig, assignors: Assignors, mut random: fastrand::Rng, now: Instant) -> Self {
         let backoff = Backoff::new(config.client.retry_backoff, config.client.retry_backoff_max);
         let interval = config.enable_auto_commit.then_some(config.auto_commit_interval);
         Self {
             positions: Positions::new(backoff),
             turns: Turns::default(),
             commits: Commits::new(interval, now),
-            group: Membership::of(config, assignors, now),
+            group: Membership::of(config, assignors, &mut random, now),
             listening: Listening::default(),
             assigned_as: Identity::NOBODY,
             handed_out_as: None,
@@ -380,6 +380,12 @@ impl State {
             (Some(group), Mode::Subscribed) => group.committer(),
             (Some(_), _) => Ok(Identity::NOBODY),
         }
+    }
+
+    /// As whom to ask what is committed; none where it does not matter who asks.
+    pub(super) fn asker(&self) -> Option<Identity> {
+        let is_by_epoch = self.group.as_ref().is_some_and(Membership::is_by_epoch);
+        self.committer().ok().filter(|identity| is_by_epoch && *identity != Identity::NOBODY)
     }
 
     /// Since when each of these partitions is assigned without a break; None where it is not.

@@ -5,13 +5,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ottla_wire::messages::{JoinGroupResponse, LeaveGroupRequest, SyncGroupResponse};
+use ottla_wire::messages::{ConsumerGroupHeartbeatResponse, JoinGroupResponse, LeaveGroupRequest, SyncGroupResponse};
 use ottla_wire::{Code, Request, Str};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::classic::Step;
-use super::{Identity, Leave};
+use super::{Identity, Leave, modern};
 use crate::cluster::{Cluster, Coordinated, Lane};
 use crate::connection::Versions;
 use crate::consume::{Core, GroupWork, PATIENCE, Questions, commit_before_rebalance, deadline};
@@ -29,6 +29,8 @@ enum Reply {
     Heartbeat(Identity, Result<Code, Error>),
     Joined(u64, Result<JoinGroupResponse, Error>),
     Left,
+    /// The answer to the heartbeat of that number, in the newer protocol.
+    Modern(u64, Result<ConsumerGroupHeartbeatResponse, Error>),
     Released(Result<(), Error>),
     Synced(u64, Result<SyncGroupResponse, Error>),
 }
@@ -49,6 +51,7 @@ pub(crate) async fn run(core: Arc<Core>, group: Str) {
                         .spawn(async move { Reply::Released(commit_before_rebalance(&core, identity, offsets).await) });
                 }
                 Some(GroupWork::Send(super::Step::Classic(step))) => send(&core, &group, *step, &mut requests),
+                Some(GroupWork::Send(super::Step::Modern(step))) => send_modern(&core, &group, *step, &mut requests),
                 Some(GroupWork::Send(super::Step::Commit)) => {}
                 None => break,
             }
@@ -84,7 +87,14 @@ fn on_reply(core: &Arc<Core>, group: &Str, reply: Reply, requests: &mut JoinSet<
             None
         }
         Reply::Joined(attempt, answer) => state.on_joined(attempt, answer, now),
-        Reply::Left => None,
+        Reply::Left => {
+            state.on_left();
+            None
+        }
+        Reply::Modern(number, answer) => {
+            state.on_modern_heartbeat(number, answer, now);
+            None
+        }
         Reply::Released(outcome) => {
             state.on_released(outcome, now);
             None
@@ -145,6 +155,27 @@ fn send(core: &Arc<Core>, group: &Str, step: Step, requests: &mut JoinSet<Reply>
     }
 }
 
+fn send_modern(core: &Arc<Core>, group: &Str, step: modern::Step, requests: &mut JoinSet<Reply>) {
+    let (core, group) = (core.clone(), group.clone());
+    let timeout = core.config.client.request_timeout;
+    match step {
+        modern::Step::Commit => {}
+        modern::Step::Heartbeat(request, number) => {
+            requests.spawn(async move {
+                Reply::Modern(number, modern::driver::heartbeat(&core.cluster, &group, request, timeout).await)
+            });
+        }
+        modern::Step::Leave(request) => {
+            requests.spawn(async move {
+                if let Err(error) = modern::driver::leave(&core.cluster, &group, request, timeout).await {
+                    tracing::debug!(%group, %error, "leaving was not answered");
+                }
+                Reply::Left
+            });
+        }
+    }
+}
+
 /// Sends what is for the coordinator alone, on the connection that is for such.
 async fn tell<R: Request + Send + 'static>(
     core: &Core,
@@ -169,7 +200,15 @@ where
 
 /// Takes leave of the coordinator.
 pub(crate) async fn leave(cluster: &Arc<Cluster>, group: &str, leave: Leave, timeout: Duration) -> Result<(), Error> {
-    let Leave::Classic(request) = leave;
+    let request = match leave {
+        Leave::Classic(request) => request,
+        Leave::Modern(farewell) => {
+            return match farewell.leave {
+                Some(request) => modern::driver::leave(cluster, &group.into(), request, timeout).await,
+                None => Ok(()),
+            };
+        }
+    };
     let make = move |versions: &Versions| {
         let version = versions.choose::<LeaveGroupRequest>()?;
         Ok((in_version(request, version), version))

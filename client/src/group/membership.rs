@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ottla_wire::{Code, Str};
+use ottla_wire::{Code, Str, Uuid};
 use tokio::time::Instant;
 
 use super::assign::Assignors;
 use super::classic::{self, Classic};
+use super::modern::{self, Modern};
 use super::{Change, GroupMembershipOperation, Identity, Leave, Reason, Wanted};
 use crate::TopicPartition;
 use crate::cluster::Metadata;
-use crate::config::ConsumerConfig;
+use crate::config::{ConsumerConfig, GroupProtocol};
 use crate::error::Error;
 
 /// Membership of a group, by `group.protocol`. A plain value: what it wants done comes out as [`Step`]s, what becomes of
@@ -20,7 +21,11 @@ use crate::error::Error;
 pub(crate) enum Membership {
     /// The members' leader shares out the partitions.
     Classic(Classic),
+    /// The coordinator shares them out (KIP-848).
+    Modern(Modern),
 }
+
+static NO_TOPICS: BTreeSet<Arc<str>> = BTreeSet::new();
 
 /// What is to be done next for the membership.
 #[derive(Debug)]
@@ -29,24 +34,39 @@ pub(crate) enum Step {
     Classic(Box<classic::Step>),
     /// Commit what was released, and tell what came of it.
     Commit,
+    /// For the driver of the newer protocol.
+    Modern(Box<modern::Step>),
 }
 
 impl Membership {
     /// None without `group.id`.
-    pub(crate) fn of(config: &ConsumerConfig, assignors: Assignors, now: Instant) -> Option<Self> {
+    pub(crate) fn of(
+        config: &ConsumerConfig,
+        assignors: Assignors,
+        random: &mut fastrand::Rng,
+        now: Instant,
+    ) -> Option<Self> {
         let group = config.group_id()?;
-        Some(Self::Classic(Classic::new(classic::Settings::of(config, group, assignors), now)))
+        Some(match config.group_protocol {
+            GroupProtocol::Classic => Self::Classic(Classic::new(classic::Settings::of(config, group, assignors), now)),
+            GroupProtocol::Consumer => {
+                let settings = modern::Settings::of(config, group);
+                Self::Modern(Modern::new(settings, modern::member_id(random), now))
+            }
+        })
     }
 
     pub(crate) fn group_id(&self) -> &Str {
         match self {
             Self::Classic(group) => &group.settings.group,
+            Self::Modern(group) => &group.settings.group,
         }
     }
 
     pub(crate) fn instance_id(&self) -> Option<&Str> {
         match self {
             Self::Classic(group) => group.settings.instance_id.as_ref(),
+            Self::Modern(group) => group.settings.instance_id.as_ref(),
         }
     }
 
@@ -54,6 +74,7 @@ impl Membership {
     pub(crate) fn subscribe(&mut self, wanted: Wanted, now: Instant) {
         match self {
             Self::Classic(group) => group.subscribe(wanted, now),
+            Self::Modern(group) => group.subscribe(wanted, now),
         }
     }
 
@@ -61,6 +82,7 @@ impl Membership {
     pub(crate) fn unsubscribe(&mut self, reason: &'static str, operation: GroupMembershipOperation) -> Option<Leave> {
         match self {
             Self::Classic(group) => group.unsubscribe(reason, operation).map(Leave::Classic),
+            Self::Modern(group) => group.unsubscribe(operation).map(|farewell| Leave::Modern(Box::new(farewell))),
         }
     }
 
@@ -68,6 +90,7 @@ impl Membership {
     pub(crate) fn enforce_rebalance(&mut self, reason: Reason, now: Instant) {
         match self {
             Self::Classic(group) => group.rebalance(reason, now),
+            Self::Modern(group) => group.enforce_rebalance(&reason),
         }
     }
 
@@ -75,6 +98,7 @@ impl Membership {
     pub(crate) fn topics(&self) -> &BTreeSet<Arc<str>> {
         match self {
             Self::Classic(group) => group.topics(),
+            Self::Modern(group) => group.topics(),
         }
     }
 
@@ -82,6 +106,7 @@ impl Membership {
     pub(crate) fn group_topics(&self) -> &BTreeSet<Arc<str>> {
         match self {
             Self::Classic(group) => group.group_topics(),
+            Self::Modern(_) => &NO_TOPICS,
         }
     }
 
@@ -89,19 +114,35 @@ impl Membership {
     pub(crate) fn wants_all_topics(&self) -> bool {
         match self {
             Self::Classic(group) => group.wants_all_topics(),
+            Self::Modern(_) => false,
         }
+    }
+
+    /// The topics of the assignment that metadata has no name for (edge 61).
+    pub(crate) fn unknown_topics(&self, metadata: &Metadata) -> BTreeSet<Uuid> {
+        match self {
+            Self::Classic(_) => BTreeSet::new(),
+            Self::Modern(group) => group.unknown_topics(metadata),
+        }
+    }
+
+    /// Whether a commit, and a question what is committed, are refused under another epoch than the newest (edge 62).
+    pub(crate) fn is_by_epoch(&self) -> bool {
+        matches!(self, Self::Modern(_))
     }
 
     /// A poll begins. It ends with [`poll_ended`](Self::poll_ended). True if the membership waited for that.
     pub(crate) fn poll_began(&mut self) -> bool {
         match self {
             Self::Classic(group) => group.poll_began(),
+            Self::Modern(group) => group.poll_began(),
         }
     }
 
     pub(crate) fn poll_ended(&mut self, now: Instant) {
         match self {
             Self::Classic(group) => group.poll_ended(now),
+            Self::Modern(group) => group.poll_ended(now),
         }
     }
 
@@ -109,6 +150,7 @@ impl Membership {
     pub(crate) fn call_began(&mut self, now: Instant) {
         match self {
             Self::Classic(group) => group.call_began(now),
+            Self::Modern(group) => group.call_began(now),
         }
     }
 
@@ -116,6 +158,7 @@ impl Membership {
     pub(crate) fn call_ended(&mut self, now: Instant) {
         match self {
             Self::Classic(group) => group.call_ended(now),
+            Self::Modern(group) => group.call_ended(now),
         }
     }
 
@@ -123,6 +166,7 @@ impl Membership {
     pub(crate) fn has_failed(&self) -> bool {
         match self {
             Self::Classic(group) => group.has_failed(),
+            Self::Modern(group) => group.has_failed(),
         }
     }
 
@@ -130,6 +174,7 @@ impl Membership {
     pub(crate) fn failure(&mut self) -> Option<Error> {
         match self {
             Self::Classic(group) => group.failure(),
+            Self::Modern(group) => group.failure(),
         }
     }
 
@@ -138,6 +183,7 @@ impl Membership {
     pub(crate) fn releasing(&self) -> Option<&BTreeSet<TopicPartition>> {
         match self {
             Self::Classic(group) => group.releasing(),
+            Self::Modern(group) => group.releasing(),
         }
     }
 
@@ -145,6 +191,7 @@ impl Membership {
     pub(crate) fn released(&mut self) {
         match self {
             Self::Classic(group) => group.released(),
+            Self::Modern(group) => group.released(),
         }
     }
 
@@ -157,6 +204,7 @@ impl Membership {
     ) -> Option<Change> {
         match self {
             Self::Classic(group) => group.on_released(outcome, now, random),
+            Self::Modern(group) => group.on_released(outcome, now, random),
         }
     }
 
@@ -164,6 +212,7 @@ impl Membership {
     pub(crate) fn identity(&self) -> &Identity {
         match self {
             Self::Classic(group) => group.identity(),
+            Self::Modern(group) => group.identity(),
         }
     }
 
@@ -174,6 +223,7 @@ impl Membership {
     pub(crate) fn committer(&self) -> Result<Identity, Error> {
         match self {
             Self::Classic(group) => group.committer(),
+            Self::Modern(group) => group.committer(),
         }
     }
 
@@ -181,6 +231,7 @@ impl Membership {
     pub(crate) fn is_cooperative(&self) -> bool {
         match self {
             Self::Classic(group) => group.is_cooperative(),
+            Self::Modern(_) => true,
         }
     }
 
@@ -188,6 +239,10 @@ impl Membership {
     pub(crate) fn on_commit(&mut self, sender: &Identity, code: Code, now: Instant) -> Option<Change> {
         match self {
             Self::Classic(group) => group.on_commit(sender, code, now),
+            Self::Modern(group) => {
+                group.on_commit(sender, code);
+                None
+            }
         }
     }
 
@@ -203,6 +258,14 @@ impl Membership {
                 };
                 Some((step, change))
             }
+            Self::Modern(group) => {
+                let (step, change) = group.next(now, metadata)?;
+                let step = step.map(|step| match step {
+                    modern::Step::Commit => Step::Commit,
+                    step => Step::Modern(Box::new(step)),
+                });
+                Some((step, change))
+            }
         }
     }
 
@@ -210,6 +273,7 @@ impl Membership {
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         match self {
             Self::Classic(group) => group.wake_at(),
+            Self::Modern(group) => group.wake_at(),
         }
     }
 }

@@ -7,7 +7,8 @@
 //!                 └── revoked ◄─ Committing ◄─ what polls handed out is done with ─ Releasing ◄────┘
 //! ```
 //!
-//! [`classic`] and [`assign`] are plain values; [`driver`] alone has a clock and tasks. What a consumer is a member by
+//! That is the protocol whose members share out the partitions among them; [`modern`] has the drawing of the one whose
+//! coordinator does. [`classic`], [`modern`] and [`assign`] are plain values; [`driver`] alone has a clock and tasks. What a consumer is a member by
 //! is its [`Membership`].
 
 pub(crate) mod assign;
@@ -15,6 +16,7 @@ pub(crate) mod classic;
 pub(crate) mod driver;
 mod membership;
 pub(crate) mod metadata;
+pub(crate) mod modern;
 pub(crate) mod offsets;
 mod pattern;
 mod protocol;
@@ -70,6 +72,7 @@ pub(crate) enum Change {
 #[derive(Clone, Debug)]
 pub(crate) enum Leave {
     Classic(LeaveGroupRequest),
+    Modern(Box<modern::Farewell>),
 }
 
 /// Whether a member tells its coordinator that it leaves, when its consumer is closed (KIP-1092).

@@ -20,6 +20,8 @@ pub(crate) const LAST_FETCH_BY_NAME: i16 = 9;
 
 /// From this version on an OffsetFetch asks for several groups.
 const BY_GROUP: i16 = 8;
+/// From this version on it says which member asks, and of which epoch.
+const BY_MEMBER: i16 = 9;
 /// From this version on it can ask for offsets that no open transaction may still change.
 const STABLE: i16 = 7;
 
@@ -64,9 +66,11 @@ pub(crate) fn commit_failures(response: &OffsetCommitResponse) -> Vec<(TopicPart
         .collect()
 }
 
-/// Asks what is committed for `partitions`, which are sorted; in a form that depends on the version.
+/// Asks what is committed for `partitions`, which are sorted; in a form that depends on the version. A `member` of the newer
+/// protocol is answered only under its newest epoch (edge 62): no offsets of before it was given the partitions.
 pub(crate) fn fetch_request<'a>(
     group: &Str,
+    member: Option<&Identity>,
     partitions: impl Iterator<Item = &'a TopicPartition>,
     version: i16,
 ) -> OffsetFetchRequest {
@@ -86,7 +90,8 @@ pub(crate) fn fetch_request<'a>(
     request.groups = vec![OffsetFetchRequestGroup {
         group_id: group.clone(),
         topics: Some(topics.into_iter().map(topic).collect()),
-        ..OffsetFetchRequestGroup::default()
+        member_id: member.filter(|_| version >= BY_MEMBER).map(|member| member.member_id.clone()),
+        member_epoch: member.filter(|_| version >= BY_MEMBER).map_or(-1, |member| member.generation),
     }];
     request
 }
@@ -167,10 +172,10 @@ mod tests {
 
     #[test]
     fn both_forms_of_a_fetch_ask_for_the_same() {
-        let old = fetch_request(&"g".into(), partitions().iter(), 7);
-        let new = fetch_request(&"g".into(), partitions().iter(), 8);
+        let old = fetch_request(&"g".into(), None, partitions().iter(), 7);
+        let new = fetch_request(&"g".into(), None, partitions().iter(), 8);
         assert!(old.require_stable && new.require_stable);
-        assert!(!fetch_request(&"g".into(), partitions().iter(), 6).require_stable);
+        assert!(!fetch_request(&"g".into(), None, partitions().iter(), 6).require_stable);
         let old: Vec<_> = old.topics.unwrap().into_iter().map(|topic| (topic.name, topic.partition_indexes)).collect();
         let new: Vec<_> = new.groups[0]
             .topics
@@ -180,6 +185,20 @@ mod tests {
             .collect();
         assert_eq!(old, new);
         assert_eq!(old, [("a".into(), vec![0, 2]), ("b".into(), vec![1])]);
+    }
+
+    /// edge 62
+    #[test]
+    fn a_fetch_says_who_asks_where_it_can() {
+        let identity = Identity { generation: 4, member_id: "m".into() };
+        let asked = |member, version| {
+            let request = fetch_request(&"g".into(), member, partitions().iter(), version);
+            let group = &request.groups[0];
+            (group.member_id.as_deref().map(str::to_owned), group.member_epoch)
+        };
+        assert_eq!(asked(Some(&identity), 9), (Some("m".to_owned()), 4));
+        assert_eq!(asked(Some(&identity), 8), (None, -1));
+        assert_eq!(asked(None, 9), (None, -1));
     }
 
     /// edge 64: no offset, and no epoch, are known apart from some.
