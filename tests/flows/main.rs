@@ -11,6 +11,7 @@ mod consume_stream;
 mod group_cooperative;
 mod group_faults;
 mod group_listener;
+mod group_modern;
 mod groups;
 mod interceptors;
 mod lifetimes;

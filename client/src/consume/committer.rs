@@ -84,10 +84,8 @@ pub(super) async fn commit(
             Err(error) => error,
         };
         // A rebalance is over only after the next poll, unless it leaves the partitions where they are (edges 56, 62).
-        let is_outrun = matches!(
-            error.code(),
-            Some(Code::RebalanceInProgress | Code::IllegalGeneration | Code::StaleMemberEpoch)
-        );
+        let is_outrun =
+            matches!(error.code(), Some(Code::RebalanceInProgress | Code::IllegalGeneration | Code::StaleMemberEpoch));
         let still = |state: &State| {
             let since: Vec<_> = offsets.keys().map(|partition| since.get(partition).copied().flatten()).collect();
             state.commits_again(&offsets, &since)
