@@ -157,7 +157,7 @@ impl Pushes {
         let interval = self.subscription.interval;
         let client = self.clients.entry((node, client)).or_default();
         let last = client.asked_at.max(client.pushed_at);
-        if last.is_none_or(|last| now >= last + interval) {
+        if last.is_none_or(|last| now >= last.saturating_add(interval)) {
             client.asked_at = Some(now);
         } else if !client.may_ask {
             return Err(ResponseError::ThrottlingQuotaExceeded);
@@ -198,7 +198,7 @@ fn check(client: &mut Client, push: &Push, is_subscribed: bool, asked: &Telemetr
     }
     // The first push after a question may come early: clients spread them.
     let may_push = client.asked_at > client.pushed_at
-        || client.pushed_at.is_none_or(|pushed_at| push.at >= pushed_at + asked.interval);
+        || client.pushed_at.is_none_or(|pushed_at| push.at >= pushed_at.saturating_add(asked.interval));
     if may_push {
         client.pushed_at = Some(push.at);
     } else if !push.is_terminating {

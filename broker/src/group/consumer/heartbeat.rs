@@ -73,7 +73,7 @@ impl Consumer {
 
         let interval = i32::try_from(self.settings.heartbeat_interval.as_millis()).unwrap_or(i32::MAX);
         let member = &mut self.members[index];
-        member.session_end = now + self.settings.session_timeout;
+        member.session_end = now.saturating_add(self.settings.session_timeout);
         let mut response = ConsumerGroupHeartbeatResponse::default()
             .with_member_id(Some(StrBytes::from_string(member.id.clone())))
             .with_member_epoch(member.epoch)

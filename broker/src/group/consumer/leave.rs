@@ -70,7 +70,7 @@ impl Consumer {
         member.assigned.clear();
         member.revoking.clear();
         member.revocation_end = None;
-        member.session_end = now + self.settings.session_timeout;
+        member.session_end = now.saturating_add(self.settings.session_timeout);
         true
     }
 }

@@ -144,7 +144,7 @@ impl Consumer {
     /// The coordinator is another node now: all times begin anew.
     pub(crate) fn moved(&mut self, now: Duration) {
         for member in &mut self.members {
-            member.session_end = now + self.settings.session_timeout;
+            member.session_end = now.saturating_add(self.settings.session_timeout);
             member.revocation_end = member.revocation_end.map(|_| now + member.rebalance_timeout);
         }
     }

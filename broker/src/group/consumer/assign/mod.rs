@@ -65,8 +65,9 @@ impl Subscriber {
 impl Consumer {
     /// Computes a new target assignment if the group's epoch has risen since the last, and that isn't too young.
     pub(super) fn assign_if_due(&mut self, topics: &Topics, now: Duration) {
-        let is_young =
-            self.assigned_at.is_some_and(|assigned_at| now < assigned_at + self.settings.assignment_interval);
+        let is_young = self
+            .assigned_at
+            .is_some_and(|assigned_at| now < assigned_at.saturating_add(self.settings.assignment_interval));
         if self.assignment_epoch >= self.epoch || is_young {
             return;
         }

@@ -3,6 +3,7 @@
 //! A scenario sends requests and notes what matters of each answer. It runs once against each; then the notes are
 //! compared. Ids that either side gives out are noted by what they are to one another, not by their numbers.
 
+mod consumer_groups;
 mod idempotence;
 mod offsets;
 mod producer;

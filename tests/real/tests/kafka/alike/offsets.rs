@@ -31,7 +31,7 @@ impl Side {
         Ok(())
     }
 
-    fn commit_offset(
+    pub(super) fn commit_offset(
         &mut self,
         version: i16,
         producer: &Producer,
@@ -61,7 +61,7 @@ impl Side {
     }
 
     /// Notes what a consumer of the group is told, once everyone knows how the last transaction ended.
-    fn committed(&mut self, require_stable: bool) -> Result<()> {
+    pub(super) fn committed(&mut self, require_stable: bool) -> Result<()> {
         let group = self.own("group");
         let topic = OffsetFetchRequestTopics::default().with_name(topic_name(&self.topic));
         let asked = OffsetFetchRequestGroup::default().with_group_id(GroupId(group.clone()));
