@@ -247,8 +247,9 @@ async fn run_clock(shared: Arc<Shared>) {
 }
 
 async fn sleep_until(started: Instant, at: Option<Duration>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(started + at).await,
+    // A time that no clock comes to is none.
+    match at.and_then(|at| started.checked_add(at)) {
+        Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

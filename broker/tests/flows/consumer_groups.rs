@@ -160,6 +160,16 @@ async fn sessions_end_on_the_broker_s_clock() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_may_last_for_ever() {
+    let builder = Broker::builder().in_memory_only().topic("orders", 2);
+    let broker = builder.consumer_group_session_timeout(Duration::MAX).await;
+    let mut client = Client::of(&broker);
+    client.call(1, joining("a")).await;
+    tokio::time::advance(Duration::from_secs(24 * 60 * 60)).await;
+    assert_eq!(code(&mut client, at("a", 2)).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn topics_that_are_created_later_match_a_pattern_and_partitions_that_are_added_are_found() {
     let broker = broker().await;
     let mut client = Client::of(&broker);

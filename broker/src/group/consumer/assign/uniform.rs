@@ -164,6 +164,16 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_odd_partition_stays_with_who_has_it() {
+        let mut subscribers = vec![subscriber("a", &[topic(1, 3)]), subscriber("b", &[topic(1, 3)])];
+        let of_topic = |partitions: &[i32]| partitions.iter().map(|index| (Uuid::from_u128(1), *index)).collect();
+        let held: Vec<BTreeSet<(Uuid, i32)>> = vec![of_topic(&[2]), of_topic(&[0, 1])];
+        keep(&mut subscribers, &held);
+        assert_eq!(assign_alike(&subscribers), held);
+        assert_eq!(assign(&subscribers), held);
+    }
+
+    #[test]
     fn who_subscribes_to_more_makes_room_for_who_subscribes_to_less() {
         let (orders, teas) = (topic(1, 4), topic(2, 4));
         let mut subscribers = vec![subscriber("a", &[orders, teas])];
