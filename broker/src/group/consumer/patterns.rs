@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use regex::Regex;
+use regex::bytes::{Regex, RegexBuilder};
 
 use super::member::Member;
 use super::{Consumer, Topics};
@@ -89,7 +89,7 @@ impl Consumer {
         let patterns: BTreeSet<String> = self.members.iter().map(|member| member.pattern.clone()).collect();
         for pattern in patterns.into_iter().filter(|pattern| !pattern.is_empty()) {
             let Ok(regex) = compile(&pattern) else { continue };
-            let names = topics.iter().map(|topic| &topic.name).filter(|name| regex.is_match(name));
+            let names = topics.iter().map(|topic| &topic.name).filter(|name| regex.is_match(name.as_bytes()));
             let found: BTreeSet<String> = names.cloned().collect();
             has_changed |= *self.patterns.resolved.get(&pattern).unwrap_or(&NONE) != found;
             self.patterns.resolved.insert(pattern, found);
@@ -102,7 +102,9 @@ impl Consumer {
 
 /// A pattern that matches whole names.
 pub(super) fn compile(pattern: &str) -> Result<Regex, regex::Error> {
+    // Names of topics are ASCII, and so are `.`, `\d` and the like.
+    let ascii = |pattern: &str| RegexBuilder::new(pattern).unicode(false).build();
     // Alone first: in brackets, a stray one could pair with ours.
-    Regex::new(pattern)?;
-    Regex::new(&format!(r"\A(?:{pattern})\z"))
+    ascii(pattern)?;
+    ascii(&format!(r"\A(?:{pattern})\z"))
 }
