@@ -28,7 +28,8 @@ pub use consume::{
 pub use error::{Error, Kind, Retry};
 pub use group::GroupMembershipOperation;
 pub use group::assign::{
-    Assignor, GroupMember, GroupTopics, MemberAssignment, RangeAssignor, RebalanceProtocol, RoundRobinAssignor,
+    Assignor, CooperativeStickyAssignor, GroupMember, GroupTopics, MemberAssignment, RangeAssignor, RebalanceProtocol,
+    RoundRobinAssignor, StickyAssignor,
 };
 pub use group::metadata::GroupMetadata;
 pub use ottla_wire::{Code, Uuid};

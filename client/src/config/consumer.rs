@@ -36,7 +36,7 @@ with_client_rows! {
             "max.partition.fetch.bytes" max_partition_fetch_bytes: u32 = 1_048_576, "Bytes that one answer may carry for one partition; a larger first batch comes all the same.";
             "max.poll.interval.ms" max_poll_interval: Duration = ms(300_000), "A member that does not poll for this long leaves its group.";
             "max.poll.records" max_poll_records: usize = 500, "Records that one `poll` hands out at most.";
-            "partition.assignment.strategy" partition_assignment_strategy: Vec<AssignmentStrategy> = vec![AssignmentStrategy::Range], "How partitions are shared out, in order of preference (Java adds the cooperative sticky assignor as its second).";
+            "partition.assignment.strategy" partition_assignment_strategy: Vec<AssignmentStrategy> = vec![AssignmentStrategy::Range, AssignmentStrategy::CooperativeSticky], "How partitions are shared out, in order of preference. Members go on reading what they keep if every one of these lets them: so `cooperative-sticky` alone, not the default (KIP-429).";
             "session.timeout.ms" session_timeout: Duration = ms(45_000), "A member that is not heard of for this long is taken out of its group.";
         }
     }

@@ -97,26 +97,34 @@ impl Setting for IsolationLevel {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum AssignmentStrategy {
+    /// Equal shares that change as little as can be; members go on reading what they keep (KIP-429).
+    CooperativeSticky,
     /// Consecutive partitions of each topic.
     Range,
     /// One partition after the other, to one member after the other.
     RoundRobin,
+    /// Equal shares that change as little as can be (KIP-54).
+    Sticky,
 }
 
 impl AssignmentStrategy {
     fn named(name: &str) -> Option<Self> {
         Some(match name {
+            "cooperative-sticky"
+            | "CooperativeStickyAssignor"
+            | "org.apache.kafka.clients.consumer.CooperativeStickyAssignor" => Self::CooperativeSticky,
             "range" | "RangeAssignor" | "org.apache.kafka.clients.consumer.RangeAssignor" => Self::Range,
             "roundrobin" | "RoundRobinAssignor" | "org.apache.kafka.clients.consumer.RoundRobinAssignor" => {
                 Self::RoundRobin
             }
+            "sticky" | "StickyAssignor" | "org.apache.kafka.clients.consumer.StickyAssignor" => Self::Sticky,
             _ => return None,
         })
     }
 }
 
 impl Setting for Vec<AssignmentStrategy> {
-    const ALLOWED: &'static str = "a list of `range` and `roundrobin`";
+    const ALLOWED: &'static str = "a list of `range`, `roundrobin`, `sticky` and `cooperative-sticky`, each once";
     fn parse(text: &str) -> Option<Self> {
         let names = list(text);
         (!names.is_empty()).then(|| names.iter().map(|name| AssignmentStrategy::named(name)).collect())?

@@ -28,7 +28,7 @@ use crate::group::{Identity, Leave, modern};
 ///
 /// Resolves once it is done. Goes on if it is dropped.
 #[derive(Debug)]
-#[must_use = "whether the offsets were committed is not known otherwise; drop it with `drop` if that does not matter"]
+#[must_use = "it alone tells whether the offsets were committed; `drop` it if that does not matter"]
 pub struct PendingCommit(call::Running<Result<(), Error>>);
 
 impl Future for PendingCommit {

@@ -76,6 +76,9 @@ impl Listening {
             if self.told.remove(partition) && self.listener.is_some() {
                 self.lost.insert(partition.clone());
             }
+            if let Some(revoking) = &mut self.revoking {
+                revoking.remove(partition);
+            }
             self.forget(partition);
         }
     }
@@ -316,6 +319,17 @@ mod tests {
         listening.ended(&call);
         listening.keep();
         assert_eq!(calls(&mut listening), []);
+    }
+
+    #[test]
+    fn what_is_lost_before_it_could_be_revoked_is_told_once() {
+        let mut listening = listened();
+        listening.assigned(set(&[0, 1]));
+        calls(&mut listening);
+        listening.part(true);
+        listening.begin();
+        listening.lost(&partitions(&[0]));
+        assert_eq!(calls(&mut listening), [(Event::Lost, partitions(&[0])), (Event::Revoked, partitions(&[1]))]);
     }
 
     #[test]

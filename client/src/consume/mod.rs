@@ -167,6 +167,10 @@ impl Consumer {
             return self.unsubscribe().await;
         }
         subscription.check()?;
+        if subscription.is_pattern() {
+            // What was seen last may be about some topics alone.
+            self.core.cluster.refresh();
+        }
         self.core.state.lock().subscribe(subscription, self.core.cluster.runtime().now())?;
         self.core.changed();
         Ok(())

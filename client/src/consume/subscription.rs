@@ -55,6 +55,11 @@ impl Subscription {
         matches!(&self.wanted, Wanted::Topics(topics) if topics.is_empty())
     }
 
+    /// Whether the topics are to be looked for.
+    pub(super) fn is_pattern(&self) -> bool {
+        matches!(self.wanted, Wanted::Pattern(_))
+    }
+
     pub(super) fn check(&self) -> Result<(), Error> {
         match &self.wanted {
             Wanted::Topics(topics) if topics.iter().any(|topic| topic.trim().is_empty()) => {

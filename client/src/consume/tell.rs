@@ -29,8 +29,21 @@ impl Drop for Calling<'_> {
             }
             state.call_ended(now);
         }
-        // What waited for it: the group, fetches of nothing that is frozen any more, and other polls.
+        // The group may have waited for it.
         self.core.changed();
+    }
+}
+
+/// The right to call the listener. When it is given back, other polls look for what is still due: the call may have
+/// been dropped, or have failed before others.
+struct Turn<'a> {
+    core: &'a Core,
+    held: Option<MutexGuard<'a, ()>>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.held = None;
         self.core.ready.notify_waiters();
     }
 }
@@ -51,8 +64,8 @@ impl Core {
     /// # Errors
     /// That of the listener. The call counts all the same.
     pub(super) async fn tell_listener(&self, consumer: &Consumer) -> Result<bool, Error> {
-        let Ok(turn) = self.calling.try_lock() else { return Ok(false) };
-        self.tell(consumer, &turn).await?;
+        let Ok(held) = self.calling.try_lock() else { return Ok(false) };
+        self.tell(consumer, Turn { core: self, held: Some(held) }).await?;
         Ok(true)
     }
 
@@ -62,8 +75,8 @@ impl Core {
             return Ok(());
         }
         let told = async {
-            let turn = self.calling.lock().await;
-            self.tell(consumer, &turn).await
+            let held = self.calling.lock().await;
+            self.tell(consumer, Turn { core: self, held: Some(held) }).await
         };
         let Some(deadline) = deadline else { return told.await };
         self.cluster.until(deadline, told).await.unwrap_or_else(|| {
@@ -71,7 +84,7 @@ impl Core {
         })
     }
 
-    async fn tell(&self, consumer: &Consumer, _turn: &MutexGuard<'_, ()>) -> Result<(), Error> {
+    async fn tell(&self, consumer: &Consumer, _turn: Turn<'_>) -> Result<(), Error> {
         loop {
             let now = self.cluster.runtime().now();
             let Some(call) = self.state.lock().begin_call(now) else { return Ok(()) };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Assignor, GroupMember, GroupTopics, MemberAssignment, RebalanceProtocol};
+use super::{Assignor, CooperativeStickyAssignor, GroupMember, GroupTopics, MemberAssignment, RebalanceProtocol};
 use crate::TopicPartition;
 use crate::config::AssignmentStrategy;
 use crate::error::{Error, Kind};
@@ -87,7 +87,7 @@ impl Assignors {
             return Err(failed(&format_args!("it gives partitions to `{unknown}`, which is no member")));
         }
         // That one knows whose claims are out of date.
-        let is_checked = assignor.name() != "cooperative-sticky";
+        let is_checked = assignor.name() != CooperativeStickyAssignor::NAME;
         if self.protocol() == RebalanceProtocol::Cooperative
             && is_checked
             && let Some(partition) = given_too_early(members, &assigned)

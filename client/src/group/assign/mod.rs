@@ -12,19 +12,23 @@ mod assignor;
 mod assignors;
 mod range;
 mod round_robin;
+mod sticky;
 
 pub(crate) use assignor::Racks;
 pub use assignor::{Assignor, GroupMember, GroupTopics, MemberAssignment, RebalanceProtocol};
 pub(crate) use assignors::{Assignors, on_assignment};
 pub use range::RangeAssignor;
 pub use round_robin::RoundRobinAssignor;
+pub use sticky::{CooperativeStickyAssignor, StickyAssignor};
 
 impl AssignmentStrategy {
     /// One for a single member: it may remember what that was assigned.
     pub(crate) fn assignor(self) -> Arc<dyn Assignor> {
         match self {
+            Self::CooperativeSticky => Arc::new(CooperativeStickyAssignor::default()),
             Self::Range => Arc::new(RangeAssignor),
             Self::RoundRobin => Arc::new(RoundRobinAssignor),
+            Self::Sticky => Arc::new(StickyAssignor::default()),
         }
     }
 }

@@ -591,6 +591,21 @@ fn a_pattern_waits_for_the_metadata_of_all_topics_and_follows_them() {
     assert!(fixture.group.releasing().is_some());
 }
 
+/// `exclude.internal.topics`
+#[test]
+fn topics_that_kafka_keeps_for_itself_match_only_where_that_is_wanted() {
+    for (excluded, expected) in [(true, 1), (false, 2)] {
+        let mut fixture = Fixture::new(|settings| settings.exclude_internal_topics = excluded);
+        fixture.knows("__consumer_offsets", 50);
+        let offsets = fixture.metadata.topics.get_mut("__consumer_offsets").unwrap();
+        Arc::make_mut(offsets).is_internal = true;
+        fixture.metadata.is_complete = true;
+        fixture.group.subscribe(Wanted::Pattern(super::super::Pattern::new(".*").unwrap()), fixture.now);
+        fixture.next();
+        assert_eq!(fixture.group.topics().len(), expected);
+    }
+}
+
 /// KIP-1092
 #[test]
 fn whether_a_member_leaves_is_for_its_name_to_say_unless_it_is_told() {

@@ -8,23 +8,28 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use real::{Cluster, Lines, Program, Signal, send_signal, shared, unique, until};
 
-const PARTITIONS: u16 = 6;
-const LIMIT: Duration = Duration::from_secs(90);
+pub(crate) const PARTITIONS: u16 = 6;
+pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 
 /// Java's console consumer, as a member of a group.
-struct Java {
+pub(crate) struct Java {
     child: Child,
     output: std::path::PathBuf,
 }
 
 impl Java {
     fn join(cluster: &Cluster, topic: &str, group: &str) -> Result<Self> {
+        Self::join_with(cluster, topic, group, &[])
+    }
+
+    pub(crate) fn join_with(cluster: &Cluster, topic: &str, group: &str, properties: &[&str]) -> Result<Self> {
         let output = std::env::temp_dir().join(unique("java-member"));
         let child = cluster
             .java("org.apache.kafka.tools.consumer.ConsoleConsumer")?
             .args(["--bootstrap-server", &cluster.bootstrap(), "--topic", topic, "--group", group])
             .args(["--command-property", "auto.offset.reset=earliest"])
             .args(["--command-property", "session.timeout.ms=6000", "--command-property", "heartbeat.interval.ms=500"])
+            .args(properties.iter().flat_map(|property| ["--command-property", *property]))
             .stdin(Stdio::null())
             .stdout(File::create(&output)?)
             .stderr(Stdio::null())
@@ -32,12 +37,12 @@ impl Java {
         Ok(Self { child, output })
     }
 
-    fn lines(&self) -> Result<Vec<String>> {
+    pub(crate) fn lines(&self) -> Result<Vec<String>> {
         Ok(fs::read_to_string(&self.output)?.lines().map(str::to_owned).collect())
     }
 
     /// Ends it as Ctrl-C does: it commits and leaves.
-    fn interrupt(mut self) -> Result<Vec<String>> {
+    pub(crate) fn interrupt(mut self) -> Result<Vec<String>> {
         send_signal(&self.child, Signal::INT)?;
         until("Java to end", LIMIT, || Ok(self.child.try_wait()?))?;
         let lines = self.lines()?;
@@ -55,14 +60,18 @@ impl Drop for Java {
 }
 
 fn member(cluster: &Cluster, topic: &str, group: &str) -> Result<Program> {
+    member_with(cluster, topic, group, &[])
+}
+
+pub(crate) fn member_with(cluster: &Cluster, topic: &str, group: &str, properties: &[&str]) -> Result<Program> {
     let bootstrap = cluster.bootstrap();
-    let settings = ["-X", "session.timeout.ms=6000", "-X", "heartbeat.interval.ms=500"];
+    let settings = ["session.timeout.ms=6000", "heartbeat.interval.ms=500"].iter().chain(properties);
     let arguments = ["consume", "-b", &bootstrap, "-t", topic, "-g", group, "--from-beginning"];
-    Program::start(arguments.into_iter().chain(settings))
+    Program::start(arguments.into_iter().chain(settings.flat_map(|setting| ["-X", *setting])))
 }
 
 /// How many partitions each member of the group has, once all of them are shared out among `members`.
-fn shared_among(cluster: &Cluster, group: &str, members: usize) -> Result<Vec<usize>> {
+pub(crate) fn shared_among(cluster: &Cluster, group: &str, members: usize) -> Result<Vec<usize>> {
     let bootstrap = cluster.bootstrap();
     until(&format!("{members} members"), LIMIT, || {
         let Ok(described) = Program::run(["groups", "describe", group, "-b", &bootstrap, "--json"]) else {
@@ -85,7 +94,7 @@ fn shares(json: &str) -> Result<Vec<usize>> {
     Ok(members.iter().map(|member| member["partitions"].as_u64().unwrap_or(0) as usize).collect())
 }
 
-fn send(cluster: &Cluster, topic: &str, numbers: std::ops::Range<usize>) -> Result<()> {
+pub(crate) fn send(cluster: &Cluster, topic: &str, numbers: std::ops::Range<usize>) -> Result<()> {
     let lines = Lines::write(&unique("numbers"), numbers.map(|n| n.to_string()))?;
     let path = lines.path().to_str().context("a path")?;
     // Small batches: every partition gets some.
@@ -93,7 +102,7 @@ fn send(cluster: &Cluster, topic: &str, numbers: std::ops::Range<usize>) -> Resu
     Ok(())
 }
 
-fn count(lines: &[String]) -> BTreeMap<usize, usize> {
+pub(crate) fn count(lines: &[String]) -> BTreeMap<usize, usize> {
     let mut seen = BTreeMap::new();
     for line in lines {
         *seen.entry(line.parse().unwrap_or(usize::MAX)).or_default() += 1;
@@ -101,7 +110,7 @@ fn count(lines: &[String]) -> BTreeMap<usize, usize> {
     seen
 }
 
-fn lines(text: &str) -> impl Iterator<Item = String> + '_ {
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = String> + '_ {
     text.lines().map(str::to_owned)
 }
 

@@ -5,6 +5,7 @@ mod chaos;
 mod cluster;
 mod embedded;
 mod embedded_transactions;
+mod group_cooperative;
 mod groups;
 mod produce;
 mod program;
