@@ -27,6 +27,8 @@ pub(super) struct Arrived {
     pub(super) resets: bool,
     /// Leaders that the broker named instead of itself.
     pub(super) leaders: Vec<(TopicPartition, Leader)>,
+    /// Some partition is to be fetched from another broker.
+    pub(super) moves: bool,
     /// Bytes of batches that were taken in.
     pub(super) bytes: usize,
 }
@@ -201,7 +203,7 @@ impl State {
         if self.is_closed {
             return Next::Done;
         }
-        let next = fetch::next(&mut self.positions, broker, FetchKind::Waiting, &self.limits, now);
+        let next = self.next_of(broker, FetchKind::Waiting, now);
         if matches!(next, Next::Done) {
             self.fetchers.remove(&broker);
         }
@@ -210,7 +212,28 @@ impl State {
 
     /// What may be fetched beside a fetch that waits.
     pub(super) fn next_refill(&mut self, broker: i32, now: Instant) -> Next {
-        fetch::next(&mut self.positions, broker, FetchKind::Refill, &self.limits, now)
+        self.next_of(broker, FetchKind::Refill, now)
+    }
+
+    fn next_of(&mut self, broker: i32, kind: FetchKind, now: Instant) -> Next {
+        let next = fetch::next(&mut self.positions, broker, kind, &self.limits, now);
+        if std::mem::take(&mut self.positions.has_expired) {
+            self.wake_fetchers();
+        }
+        next
+    }
+
+    /// A fetch was not answered: what was to come from a follower comes from the leader (edge 45).
+    pub(super) fn on_fetch_failed(&mut self, plan: &Plan) {
+        let mut moves = false;
+        for asked in plan.asked.iter().filter(|asked| asked.is_follower) {
+            if let Some(assigned) = self.positions.current(&asked.partition, asked.stamp) {
+                moves |= assigned.leave_follower();
+            }
+        }
+        if moves {
+            self.wake_fetchers();
+        }
     }
 
     /// A fetch is over, whatever came of it: its partitions may be asked for again.
@@ -222,7 +245,7 @@ impl State {
     pub(super) fn on_fetched(&mut self, kind: FetchKind, answers: Vec<Answer>, now: Instant) -> Arrived {
         let mut arrived = Arrived::default();
         for answer in answers {
-            let Answer { asked, code, records, bounds, aborted, leader } = answer;
+            let Answer { asked, code, records, bounds, aborted, leader, preferred } = answer;
             if let Some(leader) = leader {
                 arrived.leaders.push((asked.partition.clone(), leader));
             }
@@ -232,13 +255,21 @@ impl State {
                 // Another broker was asked for the same meanwhile, and was faster.
                 continue;
             }
+            if !code.is_none() {
+                arrived.moves |= assigned.leave_follower();
+            }
             match code {
                 Code::None => {
                     assigned.is_drained = kind == FetchKind::Refill && records.is_empty();
+                    if let Some(broker) = preferred {
+                        arrived.moves |= assigned.prefer(broker, now, self.limits.preferred_age);
+                    }
                     let bytes = self.on_records(&asked, records, aborted, now);
                     arrived.bytes += bytes;
                     arrived.is_ready |= bytes > 0;
                 }
+                // The leader may have what its follower lacks yet, or lacks no more (edge 42).
+                Code::OffsetOutOfRange if asked.is_follower => assigned.recovered(),
                 Code::OffsetOutOfRange => arrived.resets |= self.on_out_of_range(&asked, now),
                 Code::UnknownLeaderEpoch | Code::UnknownServerError => {
                     // The broker has yet to hear of its leadership, or stumbled: the same again soon (edge 43).
@@ -256,6 +287,9 @@ impl State {
                     self.fault(&asked.partition, Error::broker(code, context), now);
                 }
             }
+        }
+        if arrived.moves {
+            self.wake_fetchers();
         }
         arrived.is_ready |= self.wakes_polls();
         arrived

@@ -92,8 +92,7 @@ impl Driver {
         let mut state = core.state.lock();
         // Newly assigned partitions have leaders in metadata that was seen before.
         let moved = state.on_metadata(metadata);
-        let leaders = state.positions.leaders();
-        for broker in leaders {
+        for broker in state.positions.brokers() {
             let is_new = !state.fetchers.contains_key(&broker);
             let wake = state.fetchers.entry(broker).or_insert_with(|| Arc::new(Notify::new()));
             if is_new {

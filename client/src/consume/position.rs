@@ -10,7 +10,8 @@
 //! Whatever makes earlier requests about a partition pointless gives it a new stamp: answers that carry another are
 //! dropped (edge 48).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use ottla_wire::{Str, Uuid};
 use tokio::time::Instant;
@@ -20,6 +21,7 @@ use crate::TopicPartition;
 use crate::cluster::Metadata;
 use crate::config::IsolationLevel;
 use crate::connection::Backoff;
+use crate::deadline::after;
 
 /// The offset that comes next, and the leader epoch of the record before it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,6 +37,14 @@ pub(super) struct Leader {
     pub(super) broker: i32,
     /// -1 where the brokers don't say.
     pub(super) epoch: i32,
+}
+
+/// A broker to fetch from instead of the leader (KIP-392).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Preferred {
+    pub(super) broker: i32,
+    /// Then the leader is asked again: another may be nearer by then.
+    pub(super) until: Instant,
 }
 
 /// What is known of the position.
@@ -95,6 +105,7 @@ pub(super) struct Assigned {
     /// There was nothing to fetch: it is only asked for by a fetch that waits.
     pub(super) is_drained: bool,
     pub(super) leader: Option<Leader>,
+    pub(super) preferred: Option<Preferred>,
     pub(super) topic_id: Uuid,
     pub(super) bounds: Bounds,
     /// Whether a caller wants to know the end, which no answer has told yet.
@@ -120,6 +131,8 @@ pub(super) struct Positions {
     /// The numbers of the fetches that are not over.
     pub(super) in_flight: Vec<u64>,
     fetches: u64,
+    /// The time with a follower is over for some: their leaders' loops are to be woken.
+    pub(super) has_expired: bool,
     stamps: u64,
     backoff: Backoff,
     /// Partitions whose position moved since the last release.
@@ -151,7 +164,7 @@ pub(super) struct LookUps {
 /// What newer metadata changed.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct Changes {
-    /// Some partition has another leader than before.
+    /// Some partition has another leader than before, or is not fetched any more from where it was.
     pub(super) leaders: bool,
     /// Partitions of topics that were deleted and created anew: their offsets mean nothing any more.
     pub(super) recreated: Vec<TopicPartition>,
@@ -160,7 +173,15 @@ pub(super) struct Changes {
 impl Positions {
     /// No partitions yet; `backoff` is what each one's failures are answered with.
     pub(super) fn new(backoff: Backoff) -> Self {
-        Self { partitions: BTreeMap::new(), in_flight: Vec::new(), fetches: 0, stamps: 0, backoff, moved: Vec::new() }
+        Self {
+            partitions: BTreeMap::new(),
+            in_flight: Vec::new(),
+            fetches: 0,
+            has_expired: false,
+            stamps: 0,
+            backoff,
+            moved: Vec::new(),
+        }
     }
 
     pub(super) fn get(&self, partition: &TopicPartition) -> Option<&Assigned> {
@@ -196,6 +217,7 @@ impl Positions {
             fetch: 0,
             is_drained: false,
             leader: None,
+            preferred: None,
             topic_id: Uuid::ZERO,
             bounds: Bounds::default(),
             end: EndLookUp::None,
@@ -291,8 +313,14 @@ impl Positions {
             }
             let known = metadata.partition(&partition.topic, partition.partition);
             let leader = known.and_then(|known| Some(Leader { broker: known.leader?, epoch: known.leader_epoch }));
+            if let Some(preferred) = assigned.preferred
+                && !metadata.is_replica(&partition.topic, partition.partition, preferred.broker)
+            {
+                changes.leaders |= assigned.leave_follower();
+            }
             if assigned.leader != leader {
                 assigned.leader = leader;
+                assigned.preferred = None;
                 assigned.fetch = 0;
                 assigned.is_drained = false;
                 // With a new leader there is no reason to wait (edge 49).
@@ -354,9 +382,12 @@ impl Positions {
         self.partitions.values().any(|assigned| assigned.leader.is_none())
     }
 
-    /// The brokers that lead a partition.
-    pub(super) fn leaders(&self) -> std::collections::BTreeSet<i32> {
-        self.partitions.values().filter_map(|assigned| Some(assigned.leader?.broker)).collect()
+    /// The brokers that lead a partition, and those that one is fetched from instead.
+    pub(super) fn brokers(&self) -> BTreeSet<i32> {
+        let of = |assigned: &Assigned| {
+            [assigned.leader.map(|leader| leader.broker), assigned.preferred.map(|preferred| preferred.broker)]
+        };
+        self.partitions.values().flat_map(of).flatten().collect()
     }
 
     /// The topics of all partitions.
@@ -423,6 +454,36 @@ impl Assigned {
             Place::At(position) => Some(position),
             _ => None,
         }
+    }
+
+    /// The broker to fetch from.
+    pub(super) fn source(&self) -> Option<i32> {
+        let leader = self.leader?;
+        Some(self.preferred.map_or(leader.broker, |preferred| preferred.broker))
+    }
+
+    /// The leader names a broker to fetch from. True if that is another than now.
+    pub(super) fn prefer(&mut self, broker: i32, now: Instant, age: Duration) -> bool {
+        let before = self.source();
+        let is_leader = self.leader.is_some_and(|leader| leader.broker == broker);
+        self.preferred = (!is_leader).then(|| Preferred { broker, until: after(now, age) });
+        self.moved_from(before)
+    }
+
+    /// Fetches from the leader again. True if that is another than now.
+    pub(super) fn leave_follower(&mut self) -> bool {
+        let before = self.source();
+        self.preferred = None;
+        self.moved_from(before)
+    }
+
+    /// What was asked of another broker is no reason not to ask this one.
+    fn moved_from(&mut self, before: Option<i32>) -> bool {
+        let moved = self.source() != before;
+        if moved {
+            (self.fetch, self.is_drained) = (0, false);
+        }
+        moved
     }
 
     /// Records between the position and the end that readers of that isolation level see, if both are known.
