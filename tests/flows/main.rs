@@ -5,6 +5,7 @@ mod admin;
 mod cluster;
 mod consume;
 mod consume_chaos;
+mod consume_epochs;
 mod consume_faults;
 mod consume_followers;
 mod consume_lag;

@@ -9,7 +9,9 @@ use super::OffsetAndMetadata;
 use super::aborted::Aborted;
 use super::decode;
 use super::fetch::{self, Answer, FetchKind, Next, Plan};
-use super::position::{EARLIEST, EndLookUp, LATEST, Leader, LookUps, OffsetQuery, Place, Position};
+use super::position::{
+    Assigned, EARLIEST, EndLookUp, EpochQuery, LATEST, Leader, LookUps, OffsetQuery, Place, Position,
+};
 use super::state::{State, Subject};
 use crate::TopicPartition;
 use crate::cluster::Metadata;
@@ -108,7 +110,10 @@ impl State {
                 // It was sent back to what is committed, which is nothing yet.
                 (Some(began), _) => {
                     assigned.recovered();
+                    let valid_for = assigned.valid_for;
                     assigned.arrive(began);
+                    // What led on from there was valid, so it is.
+                    assigned.valid_for = valid_for;
                 }
                 (None, Some(timestamp)) => {
                     assigned.recovered();
@@ -145,6 +150,7 @@ impl State {
                 tracing::debug!(partition = %query.partition, offset = found.offset, "position reset");
                 assigned.recovered();
                 assigned.arrive(Position { offset: found.offset, epoch: found.epoch });
+                assigned.valid_for = query.leader_epoch;
                 match query.timestamp {
                     EARLIEST => assigned.bounds.log_start = Some(found.offset),
                     LATEST => assigned.bounds.learn_end(found.offset, isolation),
@@ -245,7 +251,7 @@ impl State {
     pub(super) fn on_fetched(&mut self, kind: FetchKind, answers: Vec<Answer>, now: Instant) -> Arrived {
         let mut arrived = Arrived::default();
         for answer in answers {
-            let Answer { asked, code, records, bounds, aborted, leader, preferred } = answer;
+            let Answer { asked, code, records, bounds, diverging, aborted, leader, preferred } = answer;
             if let Some(leader) = leader {
                 arrived.leaders.push((asked.partition.clone(), leader));
             }
@@ -258,6 +264,14 @@ impl State {
             if !code.is_none() {
                 arrived.moves |= assigned.leave_follower();
             }
+            if let Some(end) = diverging.filter(|_| code.is_none()) {
+                let offset = asked.offset;
+                let (partition, stamp, epoch) = (asked.partition, asked.stamp, assigned.fetch_epoch);
+                let leader_epoch = asked.leader_epoch;
+                self.on_diverged(&EpochQuery { partition, stamp, offset, epoch, leader_epoch }, end, now);
+                arrived.resets = true;
+                continue;
+            }
             match code {
                 Code::None => {
                     assigned.is_drained = kind == FetchKind::Refill && records.is_empty();
@@ -267,6 +281,8 @@ impl State {
                     let bytes = self.on_records(&asked, records, aborted, now);
                     arrived.bytes += bytes;
                     arrived.is_ready |= bytes > 0;
+                    // It was fetched of a leader that is none any more.
+                    arrived.resets |= self.positions.get(&asked.partition).is_some_and(Assigned::is_unvalidated);
                 }
                 // The leader may have what its follower lacks yet, or lacks no more (edge 42).
                 Code::OffsetOutOfRange if asked.is_follower => assigned.recovered(),
@@ -321,6 +337,7 @@ impl State {
         }
         assigned.recovered();
         assigned.fetch_offset = split.next;
+        (assigned.fetch_epoch, assigned.valid_for) = (split.epoch, asked.leader_epoch);
         for item in split.items {
             assigned.queue.push(item);
         }
@@ -361,6 +378,6 @@ impl State {
         if let Some(assigned) = self.positions.get_mut(partition) {
             assigned.failed(now, &mut self.random);
         }
-        self.faults.insert(Subject::Partition(partition.clone()), error);
+        self.faults.insert(Subject::Partition(partition.clone()), error.about(partition));
     }
 }

@@ -18,6 +18,7 @@ use ottla_wire::messages::{FetchRequest, FetchResponse};
 use ottla_wire::{Code, Request, Str, Uuid};
 use tokio::time::Instant;
 
+use super::epochs::EpochEnd;
 use super::position::{Assigned, Bounds, Leader, Place, Positions};
 use super::session::{LeftOut, Session};
 use crate::TopicPartition;
@@ -93,6 +94,8 @@ pub(super) struct Answer {
     pub(super) code: Code,
     pub(super) records: Bytes,
     pub(super) bounds: Bounds,
+    /// Where the leader's log parted from the one that was read, if the broker says so.
+    pub(super) diverging: Option<EpochEnd>,
     /// The aborted transactions among the records, if those are not to be seen.
     pub(super) aborted: Vec<AbortedTransaction>,
     /// The leader, where the broker says that it is another (KIP-951).
@@ -149,7 +152,7 @@ pub(super) fn next(positions: &mut Positions, broker: i32, kind: FetchKind, limi
             more_at = Some(more_at.map_or(at, |earliest| earliest.min(at)));
             continue;
         }
-        if !matches!(assigned.place, Place::At(_)) || assigned.queue.is_flawed() {
+        if !matches!(assigned.place, Place::At(_)) || assigned.queue.is_flawed() || assigned.is_unvalidated() {
             continue;
         }
         let is_fetching = in_flight.contains(&assigned.fetch);
@@ -252,6 +255,7 @@ impl Plan {
                     code: answer.error_code,
                     records: answer.records.clone().unwrap_or_default(),
                     bounds: bounds(answer),
+                    diverging: diverging(answer),
                     aborted: answer.aborted_transactions.clone().unwrap_or_default(),
                     leader: (leader.broker >= 0 && leader.epoch >= 0).then_some(leader),
                     preferred: Some(answer.preferred_read_replica).filter(|broker| *broker >= 0),
@@ -266,6 +270,7 @@ impl Plan {
             code,
             records: Bytes::new(),
             bounds: Bounds::default(),
+            diverging: None,
             aborted: Vec::new(),
             leader: None,
             preferred: None,
@@ -297,6 +302,13 @@ struct AskedTopic<'a> {
 /// Whether a fetch of that version goes by the ids of topics.
 pub(super) fn is_by_ids(version: i16) -> bool {
     version > LAST_BY_NAME
+}
+
+/// Brokers say so of fetches that name the epoch of the last record. These do not, as Java's do not: a broker without
+/// epochs for it would call the offset out of range. Positions are validated before they are fetched instead.
+fn diverging(answer: &PartitionData) -> Option<EpochEnd> {
+    let end = EpochEnd { epoch: answer.diverging_epoch.epoch, offset: answer.diverging_epoch.end_offset };
+    (end.epoch >= 0 || end.offset >= 0).then_some(end)
 }
 
 /// Where the log begins and ends, as far as the answer says: an error says nothing, and -1 is none.

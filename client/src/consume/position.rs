@@ -87,6 +87,10 @@ pub(super) struct Assigned {
     pub(super) asked: bool,
     /// Where the next fetch starts: behind what is buffered.
     pub(super) fetch_offset: i64,
+    /// The leader epoch of the record before that; -1 where it is not known.
+    pub(super) fetch_epoch: i32,
+    /// The leader epoch as of which that is known to lie in the log; -1 if it was never looked at (KIP-320).
+    pub(super) valid_for: i32,
     /// Fetched, and not handed out yet.
     pub(super) queue: Queue,
     /// The position that earlier polls led to: what may be committed without being asked to.
@@ -148,6 +152,16 @@ pub(super) struct OffsetQuery {
     pub(super) leader_epoch: i32,
 }
 
+/// A question whether a leader has the records before an offset as they were read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct EpochQuery {
+    pub(super) partition: TopicPartition,
+    pub(super) stamp: u64,
+    pub(super) offset: i64,
+    pub(super) epoch: i32,
+    pub(super) leader_epoch: i32,
+}
+
 /// The look-ups that are due.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct LookUps {
@@ -155,6 +169,8 @@ pub(super) struct LookUps {
     pub(super) committed: Vec<(TopicPartition, u64)>,
     /// For the leaders.
     pub(super) offsets: BTreeMap<i32, Vec<OffsetQuery>>,
+    /// For the leaders, which are others than the records were read from.
+    pub(super) epochs: BTreeMap<i32, Vec<EpochQuery>>,
     /// For the leaders, and no position depends on them.
     pub(super) ends: BTreeMap<i32, Vec<OffsetQuery>>,
     /// For nobody: there is nothing to start from.
@@ -207,6 +223,8 @@ impl Positions {
             place,
             asked: false,
             fetch_offset: 0,
+            fetch_epoch: -1,
+            valid_for: -1,
             queue: Queue::default(),
             released: None,
             began: None,
@@ -256,10 +274,19 @@ impl Positions {
         assigned.fetch = 0;
         assigned.end = EndLookUp::None;
         assigned.queue.clear();
-        if let Place::At(position) = assigned.place {
-            assigned.fetch_offset = position.offset;
-        }
+        assigned.fetch_from_position();
         assigned.failed(now, random);
+    }
+
+    /// Drops what was fetched and goes on where the position stands, at once.
+    pub(super) fn drop_fetched(&mut self, partition: &TopicPartition) {
+        let stamp = self.next_stamp();
+        let Some(assigned) = self.partitions.get_mut(partition) else { return };
+        assigned.stamp = stamp;
+        assigned.fetch = 0;
+        assigned.end = EndLookUp::None;
+        assigned.queue.clear();
+        assigned.fetch_from_position();
     }
 
     /// The position of a partition moved on at hand-out.
@@ -321,6 +348,10 @@ impl Positions {
             if assigned.leader != leader {
                 assigned.leader = leader;
                 assigned.preferred = None;
+                if matches!(assigned.place, Place::At(_)) {
+                    // Another is to be asked whether it has what was read.
+                    assigned.asked = false;
+                }
                 assigned.fetch = 0;
                 assigned.is_drained = false;
                 // With a new leader there is no reason to wait (edge 49).
@@ -364,6 +395,16 @@ impl Positions {
                         leader_epoch: leader.epoch,
                     });
                 }
+                (Place::At(_), Some(leader)) if assigned.is_unvalidated() => {
+                    assigned.asked = true;
+                    due.epochs.entry(leader.broker).or_default().push(EpochQuery {
+                        partition: partition.clone(),
+                        stamp: assigned.stamp,
+                        offset: assigned.fetch_offset,
+                        epoch: assigned.fetch_epoch,
+                        leader_epoch: leader.epoch,
+                    });
+                }
                 (Place::Nowhere, _) => due.nowhere.push(partition.clone()),
                 _ => {}
             }
@@ -373,7 +414,9 @@ impl Positions {
 
     /// When the next look-up is due, of those that wait for their backoff.
     pub(super) fn next_look_up(&self) -> Option<Instant> {
-        let waits = |assigned: &&Assigned| !assigned.asked && !matches!(assigned.place, Place::At(_));
+        let waits = |assigned: &&Assigned| {
+            !assigned.asked && (!matches!(assigned.place, Place::At(_)) || assigned.is_unvalidated())
+        };
         self.partitions.values().filter(waits).filter_map(|assigned| assigned.retry_at).min()
     }
 
@@ -443,9 +486,26 @@ impl Assigned {
     pub(super) fn arrive(&mut self, position: Position) {
         self.place = Place::At(position);
         self.asked = false;
-        self.fetch_offset = position.offset;
+        self.fetch_from_position();
+        self.valid_for = -1;
         self.released = Some(position);
         self.began = Some(position);
+    }
+
+    fn fetch_from_position(&mut self) {
+        if let Place::At(position) = self.place {
+            (self.fetch_offset, self.fetch_epoch) = (position.offset, position.epoch);
+        }
+    }
+
+    /// Whether there is a leader that may not have what was read of the one before (KIP-320): nothing is fetched then.
+    ///
+    /// What was read under the leader's own epoch is its own. Where epochs are not known there is nothing to compare.
+    pub(super) fn is_unvalidated(&self) -> bool {
+        let known = self.valid_for.max(self.fetch_epoch);
+        matches!(self.place, Place::At(_))
+            && self.fetch_epoch >= 0
+            && self.leader.is_some_and(|leader| leader.epoch > known)
     }
 
     /// The position, if it is known.
