@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use ottla_wire::Code;
 
+use crate::TopicPartition;
+
 /// Why an operation failed, where, and what can be done about it.
 ///
 /// Cheap to clone: one failure settles a whole batch. `Display` prints the whole sentence; it is for people, programs
@@ -20,6 +22,8 @@ struct Inner {
     /// What to do, where that does not follow from the kind.
     retry: Option<Retry>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// The partition that a consumer's error is about.
+    partition: Option<TopicPartition>,
 }
 
 /// What went wrong: the stable part of an [`Error`].
@@ -38,6 +42,14 @@ pub enum Kind {
     Connection,
     /// A [`RebalanceListener`](crate::RebalanceListener) returned an error; the rebalance went on all the same.
     Listener,
+    /// Records that were read are not in the log any more: it was truncated (KIP-320), and `auto.offset.reset` is
+    /// `none`. [`Error::partition`] names the partition.
+    LogTruncation {
+        /// The offset that reading has come to.
+        position: i64,
+        /// The first offset at which the log differs from what was read, if the broker knows.
+        diverging_offset: Option<i64>,
+    },
     /// A partition has no offset to start from, and `auto.offset.reset` is `none`.
     NoOffset,
     /// The bytes received are not valid Kafka protocol, or a batch is damaged.
@@ -72,7 +84,7 @@ pub enum Retry {
 
 impl Error {
     pub(crate) fn new(kind: Kind, context: impl Into<String>) -> Self {
-        Self(Arc::new(Inner { kind, context: context.into(), retry: None, source: None }))
+        Self(Arc::new(Inner { kind, context: context.into(), retry: None, source: None, partition: None }))
     }
 
     pub(crate) fn caused_by(
@@ -80,7 +92,8 @@ impl Error {
         context: impl Into<String>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self(Arc::new(Inner { kind, context: context.into(), retry: None, source: Some(source.into()) }))
+        let source = Some(source.into());
+        Self(Arc::new(Inner { kind, context: context.into(), retry: None, source, partition: None }))
     }
 
     /// An error code that a broker answered with.
@@ -95,13 +108,22 @@ impl Error {
     /// The same failure, seen from further out: `context` is put before it.
     pub(crate) fn within(self, context: impl fmt::Display) -> Self {
         let (kind, context, retry) = (self.kind(), context.to_string(), self.0.retry);
-        Self(Arc::new(Inner { kind, context, retry, source: Some(Box::new(self)) }))
+        let partition = self.0.partition.clone();
+        Self(Arc::new(Inner { kind, context, retry, source: Some(Box::new(self)), partition }))
     }
 
     /// The same failure, after which something else is to be done than its kind says.
     pub(crate) fn and_then(self, context: impl fmt::Display, retry: Retry) -> Self {
-        let (kind, context) = (self.kind(), context.to_string());
-        Self(Arc::new(Inner { kind, context, retry: Some(retry), source: Some(Box::new(self)) }))
+        let (kind, context, partition) = (self.kind(), context.to_string(), self.0.partition.clone());
+        Self(Arc::new(Inner { kind, context, retry: Some(retry), source: Some(Box::new(self)), partition }))
+    }
+
+    /// The same failure, told to be about a partition: before it is shared.
+    pub(crate) fn about(mut self, partition: &TopicPartition) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.partition = Some(partition.clone());
+        }
+        self
     }
 
     /// What went wrong.
@@ -115,6 +137,11 @@ impl Error {
             Kind::Broker(code) => Some(code),
             _ => None,
         }
+    }
+
+    /// The partition that an error of a consumer is about: where to `seek` to go on.
+    pub fn partition(&self) -> Option<&TopicPartition> {
+        self.0.partition.as_ref()
     }
 
     /// Whether, and how, the same operation may be tried again.

@@ -110,6 +110,14 @@ impl Metadata {
         self.topics.get(topic)?.partitions.get(usize::try_from(partition).ok()?)
     }
 
+    /// Whether the broker is there and has a replica of the partition to read from.
+    pub(crate) fn is_replica(&self, topic: &str, partition: i32, broker: i32) -> bool {
+        self.brokers.contains_key(&broker)
+            && self
+                .partition(topic, partition)
+                .is_some_and(|known| known.replicas.contains(&broker) && !known.offline.contains(&broker))
+    }
+
     /// Takes a broker that no answer to Metadata has named yet. None if it is known.
     pub(crate) fn with_broker(&self, id: i32, broker: &Broker) -> Option<Self> {
         if self.brokers.contains_key(&id) {

@@ -9,7 +9,9 @@ use super::OffsetAndMetadata;
 use super::aborted::Aborted;
 use super::decode;
 use super::fetch::{self, Answer, FetchKind, Next, Plan};
-use super::position::{EARLIEST, EndLookUp, LATEST, Leader, LookUps, OffsetQuery, Place, Position};
+use super::position::{
+    Assigned, EARLIEST, EndLookUp, EpochQuery, LATEST, Leader, LookUps, OffsetQuery, Place, Position,
+};
 use super::state::{State, Subject};
 use crate::TopicPartition;
 use crate::cluster::Metadata;
@@ -27,6 +29,8 @@ pub(super) struct Arrived {
     pub(super) resets: bool,
     /// Leaders that the broker named instead of itself.
     pub(super) leaders: Vec<(TopicPartition, Leader)>,
+    /// Some partition is to be fetched from another broker.
+    pub(super) moves: bool,
     /// Bytes of batches that were taken in.
     pub(super) bytes: usize,
 }
@@ -106,7 +110,10 @@ impl State {
                 // It was sent back to what is committed, which is nothing yet.
                 (Some(began), _) => {
                     assigned.recovered();
+                    let valid_for = assigned.valid_for;
                     assigned.arrive(began);
+                    // What led on from there was valid, so it is.
+                    assigned.valid_for = valid_for;
                 }
                 (None, Some(timestamp)) => {
                     assigned.recovered();
@@ -143,6 +150,7 @@ impl State {
                 tracing::debug!(partition = %query.partition, offset = found.offset, "position reset");
                 assigned.recovered();
                 assigned.arrive(Position { offset: found.offset, epoch: found.epoch });
+                assigned.valid_for = query.leader_epoch;
                 match query.timestamp {
                     EARLIEST => assigned.bounds.log_start = Some(found.offset),
                     LATEST => assigned.bounds.learn_end(found.offset, isolation),
@@ -201,7 +209,7 @@ impl State {
         if self.is_closed {
             return Next::Done;
         }
-        let next = fetch::next(&mut self.positions, broker, FetchKind::Waiting, &self.limits, now);
+        let next = self.next_of(broker, FetchKind::Waiting, now);
         if matches!(next, Next::Done) {
             self.fetchers.remove(&broker);
         }
@@ -210,7 +218,28 @@ impl State {
 
     /// What may be fetched beside a fetch that waits.
     pub(super) fn next_refill(&mut self, broker: i32, now: Instant) -> Next {
-        fetch::next(&mut self.positions, broker, FetchKind::Refill, &self.limits, now)
+        self.next_of(broker, FetchKind::Refill, now)
+    }
+
+    fn next_of(&mut self, broker: i32, kind: FetchKind, now: Instant) -> Next {
+        let next = fetch::next(&mut self.positions, broker, kind, &self.limits, now);
+        if std::mem::take(&mut self.positions.has_expired) {
+            self.wake_fetchers();
+        }
+        next
+    }
+
+    /// A fetch was not answered: what was to come from a follower comes from the leader (edge 45).
+    pub(super) fn on_fetch_failed(&mut self, plan: &Plan) {
+        let mut moves = false;
+        for asked in plan.asked.iter().filter(|asked| asked.is_follower) {
+            if let Some(assigned) = self.positions.current(&asked.partition, asked.stamp) {
+                moves |= assigned.leave_follower();
+            }
+        }
+        if moves {
+            self.wake_fetchers();
+        }
     }
 
     /// A fetch is over, whatever came of it: its partitions may be asked for again.
@@ -222,7 +251,7 @@ impl State {
     pub(super) fn on_fetched(&mut self, kind: FetchKind, answers: Vec<Answer>, now: Instant) -> Arrived {
         let mut arrived = Arrived::default();
         for answer in answers {
-            let Answer { asked, code, records, bounds, aborted, leader } = answer;
+            let Answer { asked, code, records, bounds, diverging, aborted, leader, preferred } = answer;
             if let Some(leader) = leader {
                 arrived.leaders.push((asked.partition.clone(), leader));
             }
@@ -232,13 +261,31 @@ impl State {
                 // Another broker was asked for the same meanwhile, and was faster.
                 continue;
             }
+            if !code.is_none() {
+                arrived.moves |= assigned.leave_follower();
+            }
+            if let Some(end) = diverging.filter(|_| code.is_none()) {
+                let offset = asked.offset;
+                let (partition, stamp, epoch) = (asked.partition, asked.stamp, assigned.fetch_epoch);
+                let leader_epoch = asked.leader_epoch;
+                self.on_diverged(&EpochQuery { partition, stamp, offset, epoch, leader_epoch }, end, now);
+                arrived.resets = true;
+                continue;
+            }
             match code {
                 Code::None => {
                     assigned.is_drained = kind == FetchKind::Refill && records.is_empty();
+                    if let Some(broker) = preferred {
+                        arrived.moves |= assigned.prefer(broker, now, self.limits.preferred_age);
+                    }
                     let bytes = self.on_records(&asked, records, aborted, now);
                     arrived.bytes += bytes;
                     arrived.is_ready |= bytes > 0;
+                    // It was fetched of a leader that is none any more.
+                    arrived.resets |= self.positions.get(&asked.partition).is_some_and(Assigned::is_unvalidated);
                 }
+                // The leader may have what its follower lacks yet, or lacks no more (edge 42).
+                Code::OffsetOutOfRange if asked.is_follower => assigned.recovered(),
                 Code::OffsetOutOfRange => arrived.resets |= self.on_out_of_range(&asked, now),
                 Code::UnknownLeaderEpoch | Code::UnknownServerError => {
                     // The broker has yet to hear of its leadership, or stumbled: the same again soon (edge 43).
@@ -256,6 +303,9 @@ impl State {
                     self.fault(&asked.partition, Error::broker(code, context), now);
                 }
             }
+        }
+        if arrived.moves {
+            self.wake_fetchers();
         }
         arrived.is_ready |= self.wakes_polls();
         arrived
@@ -287,6 +337,7 @@ impl State {
         }
         assigned.recovered();
         assigned.fetch_offset = split.next;
+        (assigned.fetch_epoch, assigned.valid_for) = (split.epoch, asked.leader_epoch);
         for item in split.items {
             assigned.queue.push(item);
         }
@@ -327,6 +378,6 @@ impl State {
         if let Some(assigned) = self.positions.get_mut(partition) {
             assigned.failed(now, &mut self.random);
         }
-        self.faults.insert(Subject::Partition(partition.clone()), error);
+        self.faults.insert(Subject::Partition(partition.clone()), error.about(partition));
     }
 }

@@ -47,6 +47,8 @@ pub(super) struct Split {
     pub(super) items: Vec<Item>,
     /// Where the next fetch starts.
     pub(super) next: i64,
+    /// The leader epoch of the last batch; -1 where it is not known.
+    pub(super) epoch: i32,
 }
 
 /// What a poll gets out of one item.
@@ -73,7 +75,7 @@ impl Item {
 /// Splits the records of one partition's answer to a fetch from `from`. The records of `aborted` transactions are not
 /// to be handed out.
 pub(super) fn split(partition: &TopicPartition, bytes: Bytes, from: i64, mut aborted: Option<Aborted>) -> Split {
-    let mut split = Split { items: Vec::new(), next: from };
+    let mut split = Split { items: Vec::new(), next: from, epoch: -1 };
     let received = bytes.len();
     let mut rest = batches(bytes);
     let mut any = false;
@@ -89,6 +91,7 @@ pub(super) fn split(partition: &TopicPartition, bytes: Bytes, from: i64, mut abo
                 // A batch before the position: what was asked for may lie in the middle of one, or be compacted away.
                 let Some(next) = batch.last_offset().checked_add(1).filter(|next| *next > split.next) else { continue };
                 split.next = next;
+                split.epoch = batch.header.partition_leader_epoch;
                 let is_skipped = is_aborted || batch.header.control;
                 split.items.push(if is_skipped { Item::Skipped(batch) } else { Item::Raw(batch) });
             }
@@ -202,7 +205,7 @@ fn after(batch: &Batch, position: Position) -> Position {
 }
 
 fn flaw(partition: &TopicPartition, offset: i64, error: BatchError) -> Error {
-    Error::caused_by(Kind::Protocol, format!("{partition} at offset {offset} cannot be read"), error)
+    Error::caused_by(Kind::Protocol, format!("{partition} at offset {offset} cannot be read"), error).about(partition)
 }
 
 #[cfg(test)]

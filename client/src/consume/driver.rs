@@ -4,21 +4,21 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ottla_wire::messages::{ListOffsetsRequest, OffsetFetchRequest};
+use ottla_wire::messages::{ListOffsetsRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest};
 use ottla_wire::{Code, Str};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::call::{self, PATIENCE, Questions};
-use super::position::OffsetQuery;
+use super::position::{EpochQuery, OffsetQuery};
 use super::state::Subject;
-use super::{Core, fetcher, list};
+use super::{Core, epochs, fetcher, list};
 use crate::TopicPartition;
 use crate::cluster::{Lane, Metadata};
 use crate::connection::Backoff;
 use crate::deadline::sleep_until;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::group::Membership;
 use crate::group::offsets::{self, LAST_FETCH_BY_NAME};
 
@@ -92,8 +92,7 @@ impl Driver {
         let mut state = core.state.lock();
         // Newly assigned partitions have leaders in metadata that was seen before.
         let moved = state.on_metadata(metadata);
-        let leaders = state.positions.leaders();
-        for broker in leaders {
+        for broker in state.positions.brokers() {
             let is_new = !state.fetchers.contains_key(&broker);
             let wake = state.fetchers.entry(broker).or_insert_with(|| Arc::new(Notify::new()));
             if is_new {
@@ -115,6 +114,9 @@ impl Driver {
         }
         for (broker, queries) in due.offsets {
             self.look_ups.spawn(look_up_offsets(core.clone(), broker, queries));
+        }
+        for (broker, queries) in due.epochs {
+            self.look_ups.spawn(validate(core.clone(), broker, queries));
         }
         for (broker, queries) in due.ends {
             self.look_ups.spawn(look_up_ends(core.clone(), broker, queries));
@@ -235,6 +237,64 @@ async fn look_up_offsets(core: Arc<Core>, broker: i32, queries: Vec<OffsetQuery>
     core.moved.notify_waiters();
 }
 
+/// Asks the leader of some partitions whether it has what was read of the one before.
+async fn validate(core: Arc<Core>, broker: i32, queries: Vec<EpochQuery>) {
+    let request = epochs::request(&queries);
+    let is_replaced = |metadata: &Metadata| {
+        queries.iter().any(|query| is_led_elsewhere(metadata, &query.partition, broker, query.leader_epoch))
+    };
+    let answer = call::ask_leader::<OffsetForLeaderEpochRequest>(
+        &core.cluster,
+        broker,
+        Lane::Main,
+        move |versions| match versions.choose::<OffsetForLeaderEpochRequest>()? {
+            version if version >= epochs::FIRST_VERSION => Ok((request, version)),
+            _ => Err(Error::new(Kind::UnsupportedVersion, "leader epochs")),
+        },
+        core.config.client.request_timeout,
+        PATIENCE,
+        is_replaced,
+    )
+    .await;
+    let now = Instant::now();
+    let mut state = core.state.lock();
+    let mut is_outdated = false;
+    match answer {
+        Ok((response, _)) => {
+            for (query, answer) in queries.iter().zip(epochs::read(&queries, &response)) {
+                is_outdated |= state.on_epoch(query, answer, now);
+            }
+        }
+        Err(error) if error.kind() == Kind::UnsupportedVersion => state.on_epochs_unsupported(&queries),
+        Err(error) => {
+            tracing::debug!(broker, %error, "positions not validated");
+            let is_asked = |query: &&EpochQuery| {
+                let assigned = state.positions.get(&query.partition);
+                assigned.and_then(|assigned| assigned.leader).is_some_and(|leader| leader.epoch == query.leader_epoch)
+            };
+            // Where another leads by now, that one is asked, and is not to wait.
+            let failed: Vec<_> = queries.iter().filter(is_asked).collect();
+            let keys = failed.into_iter().map(|query| (&query.partition, query.stamp));
+            state.on_look_up_failed(Subject::Fetch(broker), keys, &error, now);
+            is_outdated = true;
+        }
+    }
+    if is_outdated {
+        core.cluster.refresh();
+    }
+    if state.wakes_polls() {
+        core.ready.notify_waiters();
+    }
+    state.wake_fetchers();
+    core.moved.notify_waiters();
+}
+
+/// Whether a newer leader is known than the broker that was asked.
+fn is_led_elsewhere(metadata: &Metadata, partition: &TopicPartition, broker: i32, epoch: i32) -> bool {
+    let known = metadata.partition(&partition.topic, partition.partition);
+    known.is_some_and(|known| known.leader.is_some_and(|leader| leader != broker) && known.leader_epoch > epoch)
+}
+
 /// Asks the leader of some partitions for their ends, for their lag.
 async fn look_up_ends(core: Arc<Core>, broker: i32, queries: Vec<OffsetQuery>) {
     let answers = ask_offsets(&core, broker, &queries).await.unwrap_or_else(|error| {
@@ -257,12 +317,7 @@ pub(super) async fn ask_offsets(
     let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
     let request = list::request(queries, core.config.isolation_level, timeout_ms);
     let is_replaced = |metadata: &Metadata| {
-        queries.iter().any(|query| {
-            let known = metadata.partition(&query.partition.topic, query.partition.partition);
-            known.is_some_and(|known| {
-                known.leader.is_some_and(|leader| leader != broker) && known.leader_epoch > query.leader_epoch
-            })
-        })
+        queries.iter().any(|query| is_led_elsewhere(metadata, &query.partition, broker, query.leader_epoch))
     };
     let asked = call::ask_leader::<ListOffsetsRequest>(
         &core.cluster,

@@ -15,9 +15,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use ottla_wire::messages::fetch_response::{AbortedTransaction, PartitionData};
 use ottla_wire::messages::{FetchRequest, FetchResponse};
-use ottla_wire::{Code, Request, Uuid};
+use ottla_wire::{Code, Request, Str, Uuid};
 use tokio::time::Instant;
 
+use super::epochs::EpochEnd;
 use super::position::{Assigned, Bounds, Leader, Place, Positions};
 use super::session::{LeftOut, Session};
 use crate::TopicPartition;
@@ -36,12 +37,15 @@ pub(super) struct Limits {
     max_bytes: usize,
     pub(super) partition_bytes: usize,
     pub(super) isolation: IsolationLevel,
+    rack: Str,
+    /// How long a follower is read from before the leader is asked again.
+    pub(super) preferred_age: Duration,
 }
 
 /// What the loop of one broker does next.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// The broker leads no assigned partition.
+    /// The broker leads no assigned partition, and none is read from it.
     Done,
     Fetch(Plan),
     /// Until then, or until something changes.
@@ -79,6 +83,8 @@ pub(super) struct Asked {
     pub(super) stamp: u64,
     pub(super) offset: i64,
     pub(super) leader_epoch: i32,
+    /// Whether another than the leader is asked.
+    pub(super) is_follower: bool,
 }
 
 /// What an answer says of one partition.
@@ -88,10 +94,14 @@ pub(super) struct Answer {
     pub(super) code: Code,
     pub(super) records: Bytes,
     pub(super) bounds: Bounds,
+    /// Where the leader's log parted from the one that was read, if the broker says so.
+    pub(super) diverging: Option<EpochEnd>,
     /// The aborted transactions among the records, if those are not to be seen.
     pub(super) aborted: Vec<AbortedTransaction>,
     /// The leader, where the broker says that it is another (KIP-951).
     pub(super) leader: Option<Leader>,
+    /// The broker to fetch from instead, nearer to the client's rack (KIP-392).
+    pub(super) preferred: Option<i32>,
 }
 
 impl Limits {
@@ -103,6 +113,8 @@ impl Limits {
             max_bytes: config.fetch_max_bytes as usize,
             partition_bytes: config.max_partition_fetch_bytes as usize,
             isolation: config.isolation_level,
+            rack: config.client_rack.as_str().into(),
+            preferred_age: config.client.metadata_max_age,
         }
     }
 }
@@ -110,15 +122,22 @@ impl Limits {
 /// The next fetch from `broker`, if there is something to fetch and room for it.
 pub(super) fn next(positions: &mut Positions, broker: i32, kind: FetchKind, limits: &Limits, now: Instant) -> Next {
     let is_led = |assigned: &Assigned| assigned.leader.is_some_and(|leader| leader.broker == broker);
+    let is_read = |assigned: &Assigned| assigned.source() == Some(broker);
     // What is paused takes no room from the others: it may be held for long.
     let rests = |assigned: &Assigned| assigned.is_paused || assigned.is_frozen;
     let (mut held, mut is_leader): (usize, bool) = (0, false);
-    for assigned in positions.partitions.values().filter(|assigned| is_led(assigned)) {
-        is_leader = true;
-        if !rests(assigned) {
+    let mut has_expired = false;
+    for assigned in positions.partitions.values_mut() {
+        // Its leader may send it to a follower again (edge 45).
+        if assigned.preferred.is_some_and(|preferred| preferred.until <= now) {
+            has_expired |= assigned.leave_follower();
+        }
+        is_leader |= is_led(assigned) || is_read(assigned);
+        if is_read(assigned) && !rests(assigned) {
             held = held.saturating_add(assigned.queue.bytes());
         }
     }
+    positions.has_expired |= has_expired;
     if !is_leader {
         return Next::Done;
     }
@@ -128,12 +147,12 @@ pub(super) fn next(positions: &mut Positions, broker: i32, kind: FetchKind, limi
     let mut asked = Vec::new();
     let mut more_at: Option<Instant> = None;
     for (partition, assigned) in partitions {
-        let Some(leader) = assigned.leader.filter(|_| is_led(assigned) && !rests(assigned)) else { continue };
+        let Some(leader) = assigned.leader.filter(|_| is_read(assigned) && !rests(assigned)) else { continue };
         if let Some(at) = assigned.retry_at.filter(|at| *at > now) {
             more_at = Some(more_at.map_or(at, |earliest| earliest.min(at)));
             continue;
         }
-        if !matches!(assigned.place, Place::At(_)) || assigned.queue.is_flawed() {
+        if !matches!(assigned.place, Place::At(_)) || assigned.queue.is_flawed() || assigned.is_unvalidated() {
             continue;
         }
         let is_fetching = in_flight.contains(&assigned.fetch);
@@ -151,6 +170,7 @@ pub(super) fn next(positions: &mut Positions, broker: i32, kind: FetchKind, limi
             stamp: assigned.stamp,
             offset: assigned.fetch_offset,
             leader_epoch: leader.epoch,
+            is_follower: leader.broker != broker,
         });
     }
     if asked.is_empty() {
@@ -195,7 +215,7 @@ impl Plan {
             session_epoch: parts.epoch,
             topics: parts.topics,
             forgotten_topics_data: parts.forgotten,
-            // No rack: a leader that knows it may send the consumer to a follower instead of records.
+            rack_id: limits.rack.clone(),
             ..FetchRequest::default()
         };
         Ok((request, version))
@@ -235,8 +255,10 @@ impl Plan {
                     code: answer.error_code,
                     records: answer.records.clone().unwrap_or_default(),
                     bounds: bounds(answer),
+                    diverging: diverging(answer),
                     aborted: answer.aborted_transactions.clone().unwrap_or_default(),
                     leader: (leader.broker >= 0 && leader.epoch >= 0).then_some(leader),
+                    preferred: Some(answer.preferred_read_replica).filter(|broker| *broker >= 0),
                 });
             }
         }
@@ -248,8 +270,10 @@ impl Plan {
             code,
             records: Bytes::new(),
             bounds: Bounds::default(),
+            diverging: None,
             aborted: Vec::new(),
             leader: None,
+            preferred: None,
         }));
         (answers, has_others)
     }
@@ -280,6 +304,13 @@ pub(super) fn is_by_ids(version: i16) -> bool {
     version > LAST_BY_NAME
 }
 
+/// Brokers say so of fetches that name the epoch of the last record. These do not, as Java's do not: a broker without
+/// epochs for it would call the offset out of range. Positions are validated before they are fetched instead.
+fn diverging(answer: &PartitionData) -> Option<EpochEnd> {
+    let end = EpochEnd { epoch: answer.diverging_epoch.epoch, offset: answer.diverging_epoch.end_offset };
+    (end.epoch >= 0 || end.offset >= 0).then_some(end)
+}
+
 /// Where the log begins and ends, as far as the answer says: an error says nothing, and -1 is none.
 fn bounds(answer: &PartitionData) -> Bounds {
     let known = |offset: i64| Some(offset).filter(|offset| *offset >= 0 && answer.error_code.is_none());
@@ -293,7 +324,7 @@ fn bounds(answer: &PartitionData) -> Bounds {
 #[cfg(test)]
 mod tests {
     use ottla_wire::messages::fetch_response::{FetchableTopicResponse, LeaderIdAndEpoch};
-    use ottla_wire::{ApiKey, Str, encode_request};
+    use ottla_wire::{ApiKey, encode_request};
 
     use super::*;
     use crate::config::ConsumerConfig;
@@ -306,6 +337,7 @@ mod tests {
                 stamp: 1,
                 offset: 10 + i64::from(*partition),
                 leader_epoch: 4,
+                is_follower: false,
             })
         });
         Plan { number: 1, kind: FetchKind::Waiting, asked: asked.collect(), max_bytes: 1_000, more_at: None }
@@ -333,7 +365,7 @@ mod tests {
             assert_eq!(topics, [("a", 2), ("b", 1)]);
             assert_eq!(request.topics[0].partitions[1].fetch_offset, 11);
             assert_eq!((request.session_id, request.session_epoch), (0, 0));
-            assert_eq!(&*request.rack_id, "", "no follower is read from");
+            assert_eq!(&*request.rack_id, "r1");
             encode_request(&request, version, 1, None).unwrap();
         }
     }

@@ -14,6 +14,7 @@ use super::call::{self, PATIENCE};
 use super::fetch::{FetchKind, Next, Plan, is_by_ids};
 use super::session::{LeftOut, Session};
 use super::state::Subject;
+use crate::TopicPartition;
 use crate::cluster::{Lane, Metadata};
 use crate::connection::Backoff;
 use crate::deadline::sleep_until;
@@ -28,7 +29,7 @@ const LEAST: Duration = Duration::from_millis(5);
 /// How long the end of a session may take: it is worth no more, the broker forgets it in any case.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// Fetches from `broker` as long as it leads an assigned partition.
+/// Fetches from `broker` as long as it leads an assigned partition, or one is read from it instead of its leader.
 pub(super) async fn run(core: Arc<Core>, broker: i32, wake: Arc<Notify>) {
     let client = core.cluster.config();
     let mut backoff = Backoff::new(client.retry_backoff, client.retry_backoff_max);
@@ -157,7 +158,11 @@ async fn fetch(core: &Arc<Core>, broker: i32, plan: Plan, session: &mut Session)
     let InFlight(_, sent) = &plan;
     let is_replaced = |metadata: &Metadata| {
         sent.asked.iter().any(|asked| {
-            let known = metadata.partition(&asked.partition.topic, asked.partition.partition);
+            let TopicPartition { topic, partition } = &asked.partition;
+            if asked.is_follower && !metadata.is_replica(topic, *partition, broker) {
+                return true;
+            }
+            let known = metadata.partition(topic, *partition);
             known.is_some_and(|known| {
                 known.leader.is_some_and(|leader| leader != broker) && known.leader_epoch > asked.leader_epoch
             })
@@ -176,7 +181,10 @@ async fn fetch(core: &Arc<Core>, broker: i32, plan: Plan, session: &mut Session)
     )
     .await;
     // Whatever became of it: the broker may have counted it or not.
-    let (response, version) = answer.inspect_err(|_| session.start_over())?;
+    let (response, version) = answer.inspect_err(|_| {
+        session.start_over();
+        core.state.lock().on_fetch_failed(sent);
+    })?;
     let now = Instant::now();
     let left_out = session.on_answer(&sent.asked, is_by_ids(version), &response);
     if left_out == LeftOut::Unasked {
@@ -200,7 +208,7 @@ async fn fetch(core: &Arc<Core>, broker: i32, plan: Plan, session: &mut Session)
     if arrived.is_ready {
         core.ready.notify_waiters();
     }
-    if arrived.resets {
+    if arrived.resets || arrived.moves {
         core.work.notify_one();
     }
     if arrived.bytes == 0 && now.duration_since(started) < max_wait / 2 {

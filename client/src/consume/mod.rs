@@ -29,6 +29,7 @@ mod commit;
 mod committer;
 mod decode;
 mod driver;
+mod epochs;
 mod fetch;
 mod fetcher;
 mod list;

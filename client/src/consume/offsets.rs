@@ -24,15 +24,17 @@ use crate::group::Identity;
 use crate::group::offsets::Offsets;
 
 impl Consumer {
-    /// Goes on at `offset`: the next poll hands out that record first, if it is there.
+    /// Goes on at `offset`: the next poll hands out that record first, if it is there. With a leader epoch, as in an
+    /// [`OffsetAndMetadata`], the log is first looked at for whether it was truncated since (KIP-320).
     ///
     /// # Errors
     /// [`Kind::State`] if the partition is not assigned, or the offset negative.
-    pub async fn seek(&self, partition: &TopicPartition, offset: i64) -> Result<(), Error> {
+    pub async fn seek(&self, partition: &TopicPartition, offset: impl Into<OffsetAndMetadata>) -> Result<(), Error> {
+        let OffsetAndMetadata { offset, leader_epoch, .. } = offset.into();
         if offset < 0 {
             return Err(Error::new(Kind::State, format!("seek to {offset} in {partition}: an offset is 0 or more")));
         }
-        self.go_to([partition], "seek", Place::At(Position { offset, epoch: -1 }))
+        self.go_to([partition], "seek", Place::At(Position { offset, epoch: leader_epoch.unwrap_or(-1) }))
     }
 
     /// Goes on at the first offset that is there, looked up in the background.

@@ -10,7 +10,8 @@
 //! Whatever makes earlier requests about a partition pointless gives it a new stamp: answers that carry another are
 //! dropped (edge 48).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use ottla_wire::{Str, Uuid};
 use tokio::time::Instant;
@@ -20,6 +21,7 @@ use crate::TopicPartition;
 use crate::cluster::Metadata;
 use crate::config::IsolationLevel;
 use crate::connection::Backoff;
+use crate::deadline::after;
 
 /// The offset that comes next, and the leader epoch of the record before it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,6 +37,14 @@ pub(super) struct Leader {
     pub(super) broker: i32,
     /// -1 where the brokers don't say.
     pub(super) epoch: i32,
+}
+
+/// A broker to fetch from instead of the leader (KIP-392).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Preferred {
+    pub(super) broker: i32,
+    /// Then the leader is asked again: another may be nearer by then.
+    pub(super) until: Instant,
 }
 
 /// What is known of the position.
@@ -77,6 +87,10 @@ pub(super) struct Assigned {
     pub(super) asked: bool,
     /// Where the next fetch starts: behind what is buffered.
     pub(super) fetch_offset: i64,
+    /// The leader epoch of the record before that; -1 where it is not known.
+    pub(super) fetch_epoch: i32,
+    /// The leader epoch as of which that is known to lie in the log; -1 if it was never looked at (KIP-320).
+    pub(super) valid_for: i32,
     /// Fetched, and not handed out yet.
     pub(super) queue: Queue,
     /// The position that earlier polls led to: what may be committed without being asked to.
@@ -95,6 +109,7 @@ pub(super) struct Assigned {
     /// There was nothing to fetch: it is only asked for by a fetch that waits.
     pub(super) is_drained: bool,
     pub(super) leader: Option<Leader>,
+    pub(super) preferred: Option<Preferred>,
     pub(super) topic_id: Uuid,
     pub(super) bounds: Bounds,
     /// Whether a caller wants to know the end, which no answer has told yet.
@@ -120,6 +135,8 @@ pub(super) struct Positions {
     /// The numbers of the fetches that are not over.
     pub(super) in_flight: Vec<u64>,
     fetches: u64,
+    /// The time with a follower is over for some: their leaders' loops are to be woken.
+    pub(super) has_expired: bool,
     stamps: u64,
     backoff: Backoff,
     /// Partitions whose position moved since the last release.
@@ -135,6 +152,16 @@ pub(super) struct OffsetQuery {
     pub(super) leader_epoch: i32,
 }
 
+/// A question whether a leader has the records before an offset as they were read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct EpochQuery {
+    pub(super) partition: TopicPartition,
+    pub(super) stamp: u64,
+    pub(super) offset: i64,
+    pub(super) epoch: i32,
+    pub(super) leader_epoch: i32,
+}
+
 /// The look-ups that are due.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct LookUps {
@@ -142,6 +169,8 @@ pub(super) struct LookUps {
     pub(super) committed: Vec<(TopicPartition, u64)>,
     /// For the leaders.
     pub(super) offsets: BTreeMap<i32, Vec<OffsetQuery>>,
+    /// For the leaders, which are others than the records were read from.
+    pub(super) epochs: BTreeMap<i32, Vec<EpochQuery>>,
     /// For the leaders, and no position depends on them.
     pub(super) ends: BTreeMap<i32, Vec<OffsetQuery>>,
     /// For nobody: there is nothing to start from.
@@ -151,7 +180,7 @@ pub(super) struct LookUps {
 /// What newer metadata changed.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct Changes {
-    /// Some partition has another leader than before.
+    /// Some partition has another leader than before, or is not fetched any more from where it was.
     pub(super) leaders: bool,
     /// Partitions of topics that were deleted and created anew: their offsets mean nothing any more.
     pub(super) recreated: Vec<TopicPartition>,
@@ -160,7 +189,15 @@ pub(super) struct Changes {
 impl Positions {
     /// No partitions yet; `backoff` is what each one's failures are answered with.
     pub(super) fn new(backoff: Backoff) -> Self {
-        Self { partitions: BTreeMap::new(), in_flight: Vec::new(), fetches: 0, stamps: 0, backoff, moved: Vec::new() }
+        Self {
+            partitions: BTreeMap::new(),
+            in_flight: Vec::new(),
+            fetches: 0,
+            has_expired: false,
+            stamps: 0,
+            backoff,
+            moved: Vec::new(),
+        }
     }
 
     pub(super) fn get(&self, partition: &TopicPartition) -> Option<&Assigned> {
@@ -186,6 +223,8 @@ impl Positions {
             place,
             asked: false,
             fetch_offset: 0,
+            fetch_epoch: -1,
+            valid_for: -1,
             queue: Queue::default(),
             released: None,
             began: None,
@@ -196,6 +235,7 @@ impl Positions {
             fetch: 0,
             is_drained: false,
             leader: None,
+            preferred: None,
             topic_id: Uuid::ZERO,
             bounds: Bounds::default(),
             end: EndLookUp::None,
@@ -234,10 +274,19 @@ impl Positions {
         assigned.fetch = 0;
         assigned.end = EndLookUp::None;
         assigned.queue.clear();
-        if let Place::At(position) = assigned.place {
-            assigned.fetch_offset = position.offset;
-        }
+        assigned.fetch_from_position();
         assigned.failed(now, random);
+    }
+
+    /// Drops what was fetched and goes on where the position stands, at once.
+    pub(super) fn drop_fetched(&mut self, partition: &TopicPartition) {
+        let stamp = self.next_stamp();
+        let Some(assigned) = self.partitions.get_mut(partition) else { return };
+        assigned.stamp = stamp;
+        assigned.fetch = 0;
+        assigned.end = EndLookUp::None;
+        assigned.queue.clear();
+        assigned.fetch_from_position();
     }
 
     /// The position of a partition moved on at hand-out.
@@ -291,8 +340,18 @@ impl Positions {
             }
             let known = metadata.partition(&partition.topic, partition.partition);
             let leader = known.and_then(|known| Some(Leader { broker: known.leader?, epoch: known.leader_epoch }));
+            if let Some(preferred) = assigned.preferred
+                && !metadata.is_replica(&partition.topic, partition.partition, preferred.broker)
+            {
+                changes.leaders |= assigned.leave_follower();
+            }
             if assigned.leader != leader {
                 assigned.leader = leader;
+                assigned.preferred = None;
+                if matches!(assigned.place, Place::At(_)) {
+                    // Another is to be asked whether it has what was read.
+                    assigned.asked = false;
+                }
                 assigned.fetch = 0;
                 assigned.is_drained = false;
                 // With a new leader there is no reason to wait (edge 49).
@@ -336,6 +395,16 @@ impl Positions {
                         leader_epoch: leader.epoch,
                     });
                 }
+                (Place::At(_), Some(leader)) if assigned.is_unvalidated() => {
+                    assigned.asked = true;
+                    due.epochs.entry(leader.broker).or_default().push(EpochQuery {
+                        partition: partition.clone(),
+                        stamp: assigned.stamp,
+                        offset: assigned.fetch_offset,
+                        epoch: assigned.fetch_epoch,
+                        leader_epoch: leader.epoch,
+                    });
+                }
                 (Place::Nowhere, _) => due.nowhere.push(partition.clone()),
                 _ => {}
             }
@@ -345,7 +414,9 @@ impl Positions {
 
     /// When the next look-up is due, of those that wait for their backoff.
     pub(super) fn next_look_up(&self) -> Option<Instant> {
-        let waits = |assigned: &&Assigned| !assigned.asked && !matches!(assigned.place, Place::At(_));
+        let waits = |assigned: &&Assigned| {
+            !assigned.asked && (!matches!(assigned.place, Place::At(_)) || assigned.is_unvalidated())
+        };
         self.partitions.values().filter(waits).filter_map(|assigned| assigned.retry_at).min()
     }
 
@@ -354,9 +425,12 @@ impl Positions {
         self.partitions.values().any(|assigned| assigned.leader.is_none())
     }
 
-    /// The brokers that lead a partition.
-    pub(super) fn leaders(&self) -> std::collections::BTreeSet<i32> {
-        self.partitions.values().filter_map(|assigned| Some(assigned.leader?.broker)).collect()
+    /// The brokers that lead a partition, and those that one is fetched from instead.
+    pub(super) fn brokers(&self) -> BTreeSet<i32> {
+        let of = |assigned: &Assigned| {
+            [assigned.leader.map(|leader| leader.broker), assigned.preferred.map(|preferred| preferred.broker)]
+        };
+        self.partitions.values().flat_map(of).flatten().collect()
     }
 
     /// The topics of all partitions.
@@ -412,9 +486,26 @@ impl Assigned {
     pub(super) fn arrive(&mut self, position: Position) {
         self.place = Place::At(position);
         self.asked = false;
-        self.fetch_offset = position.offset;
+        self.fetch_from_position();
+        self.valid_for = -1;
         self.released = Some(position);
         self.began = Some(position);
+    }
+
+    fn fetch_from_position(&mut self) {
+        if let Place::At(position) = self.place {
+            (self.fetch_offset, self.fetch_epoch) = (position.offset, position.epoch);
+        }
+    }
+
+    /// Whether there is a leader that may not have what was read of the one before (KIP-320): nothing is fetched then.
+    ///
+    /// What was read under the leader's own epoch is its own. Where epochs are not known there is nothing to compare.
+    pub(super) fn is_unvalidated(&self) -> bool {
+        let known = self.valid_for.max(self.fetch_epoch);
+        matches!(self.place, Place::At(_))
+            && self.fetch_epoch >= 0
+            && self.leader.is_some_and(|leader| leader.epoch > known)
     }
 
     /// The position, if it is known.
@@ -423,6 +514,36 @@ impl Assigned {
             Place::At(position) => Some(position),
             _ => None,
         }
+    }
+
+    /// The broker to fetch from.
+    pub(super) fn source(&self) -> Option<i32> {
+        let leader = self.leader?;
+        Some(self.preferred.map_or(leader.broker, |preferred| preferred.broker))
+    }
+
+    /// The leader names a broker to fetch from. True if that is another than now.
+    pub(super) fn prefer(&mut self, broker: i32, now: Instant, age: Duration) -> bool {
+        let before = self.source();
+        let is_leader = self.leader.is_some_and(|leader| leader.broker == broker);
+        self.preferred = (!is_leader).then(|| Preferred { broker, until: after(now, age) });
+        self.moved_from(before)
+    }
+
+    /// Fetches from the leader again. True if that is another than now.
+    pub(super) fn leave_follower(&mut self) -> bool {
+        let before = self.source();
+        self.preferred = None;
+        self.moved_from(before)
+    }
+
+    /// What was asked of another broker is no reason not to ask this one.
+    fn moved_from(&mut self, before: Option<i32>) -> bool {
+        let moved = self.source() != before;
+        if moved {
+            (self.fetch, self.is_drained) = (0, false);
+        }
+        moved
     }
 
     /// Records between the position and the end that readers of that isolation level see, if both are known.

@@ -214,6 +214,7 @@ mod tests {
             stamp: 1,
             offset: *offset,
             leader_epoch: 4,
+            is_follower: false,
         };
         partitions.iter().map(one).collect()
     }

@@ -27,6 +27,9 @@ use crate::error::{Error, Kind};
 use crate::group::assign::Assignors;
 use crate::group::{Identity, Step, classic};
 
+mod epochs;
+mod followers;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn orders(number: i32) -> TopicPartition {
@@ -125,7 +128,16 @@ impl Fixture {
         let answers = answers.iter().map(|(number, code, records)| {
             let asked = plan.asked.iter().find(|asked| asked.partition.partition == *number).unwrap().clone();
             let bounds = Bounds { log_start: Some(0), last_stable: Some(50), high_watermark: Some(60) };
-            Answer { asked, code: *code, records: records.clone(), bounds, aborted: aborted.clone(), leader: None }
+            Answer {
+                asked,
+                code: *code,
+                records: records.clone(),
+                bounds,
+                diverging: None,
+                aborted: aborted.clone(),
+                leader: None,
+                preferred: None,
+            }
         });
         let answers = answers.collect();
         let arrived = self.state.on_fetched(plan.kind, answers, self.now);
