@@ -8,6 +8,7 @@ mod consume_chaos;
 mod consume_faults;
 mod consume_lag;
 mod consume_stream;
+mod consumer_interceptors;
 mod group_cooperative;
 mod group_faults;
 mod group_listener;

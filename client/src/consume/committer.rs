@@ -235,6 +235,7 @@ async fn attempt(core: &Core, identity: &Identity, offsets: &mut Offsets) -> Res
             offsets.insert(partition, offset);
         }
     }
+    core.config.interceptors.on_commit(&done);
     let now = Instant::now();
     let mut state = core.state.lock();
     commit::committed(&mut state.positions, &done, now);

@@ -31,6 +31,7 @@ mod decode;
 mod driver;
 mod fetch;
 mod fetcher;
+mod intercept;
 mod list;
 mod listener;
 mod listening;
@@ -54,6 +55,7 @@ pub(crate) use call::{PATIENCE, Questions, deadline};
 pub use close::CloseOptions;
 pub use committer::PendingCommit;
 pub(crate) use committer::commit_before_rebalance;
+pub use intercept::{ConsumerInterceptor, ConsumerInterceptors};
 pub use listener::{Called, RebalanceListener};
 pub use offset::{OffsetAndMetadata, OffsetAndTimestamp};
 pub(crate) use rebalance::GroupWork;
@@ -323,7 +325,7 @@ impl Core {
                 continue;
             }
             // Where another poll calls the listener, this one waits for that.
-            let records = if is_due { Records::default() } else { self.take(max, self.cluster.runtime().now())? };
+            let records = if is_due { Records::default() } else { self.hand_out(max)? };
             // Also after `close`: nobody else will be handed these.
             if !records.tells_nothing() {
                 return Ok(records);
@@ -351,7 +353,14 @@ impl Core {
         if self.state.lock().listening.is_due() {
             return Ok(Records::default());
         }
-        self.take(max, self.cluster.runtime().now())
+        self.hand_out(max)
+    }
+
+    /// What there is, as interceptors leave it.
+    fn hand_out(self: &Arc<Self>, max: usize) -> Result<Records, Error> {
+        let mut records = self.take(max, self.cluster.runtime().now())?;
+        self.config.interceptors.on_consume(&mut records);
+        Ok(records)
     }
 
     /// Commits in the background what is to be committed automatically.
