@@ -23,6 +23,7 @@ mod produce_chaos;
 mod retries;
 mod sequences;
 mod spans;
+mod telemetry;
 mod transaction_chaos;
 mod transactions;
 mod transactions_consume;

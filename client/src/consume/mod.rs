@@ -16,6 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ottla_wire::Uuid;
 use ottla_wire::compression::Decompressor;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -72,6 +73,7 @@ use crate::group::assign::Assignors;
 use crate::group::metadata::GroupMetadata;
 use crate::group::offsets::Offsets;
 use crate::group::{GroupMembershipOperation, Identity};
+use crate::telemetry::push::{self, Source, Telemetry};
 use crate::telemetry::{Metrics, Role};
 use close::Parting;
 use state::State;
@@ -104,7 +106,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Consumer {
     core: Arc<Core>,
-    _handle: Arc<Handle>,
+    handle: Arc<Handle>,
 }
 
 /// What callers and tasks share.
@@ -130,11 +132,14 @@ pub(crate) struct Core {
 }
 
 /// Dropped with the last clone of a consumer.
-struct Handle(Arc<Core>);
+struct Handle {
+    core: Arc<Core>,
+    telemetry: Option<Telemetry>,
+}
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let core = &self.0;
+        let core = &self.core;
         // Nobody said that what was handed out last is done with.
         let Some(farewell) = core.close(false, GroupMembershipOperation::Default) else { return };
         core.say(farewell);
@@ -270,8 +275,16 @@ impl Consumer {
 
     /// What the client counts, as it is now: the metrics that every client of Kafka has.
     pub fn metrics(&self) -> Metrics {
-        let now = self.core.cluster.runtime().now();
-        self.core.cluster.metrics().read(now).counted(now)
+        self.core.metrics()
+    }
+
+    /// The id that a broker gave this consumer, by which it knows the metrics that are pushed to it (KIP-714).
+    ///
+    /// # Errors
+    /// [`Kind::Timeout`] after `timeout`, [`Kind::State`] if `enable.metrics.push` is false, and
+    /// [`Kind::UnsupportedVersion`] if the brokers take no metrics of clients.
+    pub async fn client_instance_id(&self, timeout: Duration) -> Result<Uuid, Error> {
+        push::client_instance_id(self.handle.telemetry.as_ref(), &self.core.cluster, timeout).await
     }
 }
 
@@ -309,7 +322,28 @@ impl ConsumerBuilder {
             config,
         });
         driver::start(&core);
-        Ok(Consumer { _handle: Arc::new(Handle(core.clone())), core })
+        let weak = Arc::downgrade(&core);
+        let telemetry = Telemetry::start(&core.cluster, weak);
+        Ok(Consumer { handle: Arc::new(Handle { core: core.clone(), telemetry }), core })
+    }
+}
+
+impl Source for Core {
+    fn metrics(&self) -> Metrics {
+        let now = self.cluster.runtime().now();
+        self.cluster.metrics().read(now).counted(now)
+    }
+
+    fn labels(&self) -> Vec<(&'static str, String)> {
+        let config = &self.config;
+        let member = self.state.lock().assigned_as.member_id.to_string();
+        let labels = [
+            ("client_rack", config.client_rack.clone()),
+            ("group_id", config.group.clone()),
+            ("group_instance_id", config.group_instance_id.clone()),
+            ("group_member_id", member),
+        ];
+        labels.into_iter().filter(|(_, value)| !value.is_empty()).collect()
     }
 }
 

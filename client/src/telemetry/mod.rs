@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! connection ──► ClientMetrics ─┐                        ┌─► Metrics: iterate, find
-//! produce    ──► Sensors       ─┴─ read(now), by names ──┴─► record(): the crate `metrics`
+//! produce    ──► Sensors       ─┴─ read(now), by names ──┼─► record(): the crate `metrics`
+//!                                                        └─► push: to brokers that ask for them
 //! ```
 //!
 //! Numbers are kept per request, per batch and per call that waits, never per record. [`names`] lists every metric,
@@ -16,6 +17,7 @@ mod client;
 #[cfg(feature = "metrics")]
 mod export;
 mod names;
+pub(crate) mod push;
 mod snapshot;
 pub(crate) mod spans;
 mod stats;
