@@ -9,6 +9,7 @@ mod consume_faults;
 mod consume_lag;
 mod consume_stream;
 mod consumer_interceptors;
+mod consumer_metrics;
 mod group_cooperative;
 mod group_faults;
 mod group_listener;

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use ottla::config::Acks;
 use ottla::{
-    Admin, Code, Consumer, Kind, Metric, Metrics, Producer, ProducerBuilder, ProducerInterceptor, Record,
-    TopicPartition,
+    Admin, Code, Kind, Metric, Metrics, Producer, ProducerBuilder, ProducerInterceptor, Record, TopicPartition,
 };
 use ottla_broker::{ApiKey, Broker};
 
@@ -405,13 +404,9 @@ async fn the_documented_list_is_the_list() {
     let broker = orders(1).await;
     let producer = builder(&broker).build().unwrap();
     send(&producer, "orders", 1, 10).await;
-    let consumer = Consumer::builder(broker.address())
-        .connector(pipes(&broker))
-        .runtime(tokio::runtime::Handle::current())
-        .build()
-        .unwrap();
+    let consumer = crate::consume::builder(&broker).group("billing").build().unwrap();
     consumer.assign([TopicPartition::new("orders", 0)]).await.unwrap();
-    consumer.poll(SECOND).await.unwrap();
+    assert_eq!(consumer.poll(SECOND).await.unwrap().len(), 1);
     let admin =
         Admin::builder(broker.address()).connector(pipes(&broker)).runtime(tokio::runtime::Handle::current()).build();
     let admin = admin.unwrap();

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::OffsetAndMetadata;
 use super::aborted::Aborted;
-use super::decode;
+use super::decode::{self, Item};
 use super::fetch::{self, Answer, FetchKind, Next, Plan};
 use super::position::{EARLIEST, EndLookUp, LATEST, Leader, LookUps, OffsetQuery, Place, Position};
 use super::state::{State, Subject};
@@ -257,6 +257,7 @@ impl State {
                 }
             }
         }
+        self.metrics.fetched(now);
         arrived.is_ready |= self.wakes_polls();
         arrived
     }
@@ -287,6 +288,7 @@ impl State {
         }
         assigned.recovered();
         assigned.fetch_offset = split.next;
+        self.metrics.brought(&asked.partition, received, split.items.iter().map(Item::records).sum());
         for item in split.items {
             assigned.queue.push(item);
         }

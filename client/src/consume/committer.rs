@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::call::{PATIENCE, Questions};
 use super::commit;
 use super::state::{Farewell, State};
-use super::{Core, call};
+use super::{Core, call, milliseconds};
 use crate::TopicPartition;
 use crate::cluster::Lane;
 use crate::connection::Backoff;
@@ -212,6 +212,7 @@ async fn attempt(core: &Core, identity: &Identity, offsets: &mut Offsets) -> Res
         return Ok(());
     }
     let Some(group) = core.config.group_id() else { return Ok(()) };
+    let began = Instant::now();
     let key: Str = group.into();
     let instance_id = core.config.instance_id().map(Str::from);
     // One that chose its partitions itself is no member, whatever its name.
@@ -239,7 +240,10 @@ async fn attempt(core: &Core, identity: &Identity, offsets: &mut Offsets) -> Res
     let now = Instant::now();
     let mut state = core.state.lock();
     commit::committed(&mut state.positions, &done, now);
-    let Some((partition, code)) = worst(failures) else { return Ok(()) };
+    let Some((partition, code)) = worst(failures) else {
+        state.metrics.coordinator.commit.record(milliseconds(now.saturating_duration_since(began)), now);
+        return Ok(());
+    };
     state.on_commit_code(identity, code, now);
     drop(state);
     core.membership.notify_one();

@@ -36,6 +36,7 @@ mod intercept;
 mod list;
 mod listener;
 mod listening;
+mod metrics;
 mod offset;
 mod offsets;
 mod position;
@@ -58,6 +59,7 @@ pub use committer::PendingCommit;
 pub(crate) use committer::commit_before_rebalance;
 pub use intercept::{ConsumerInterceptor, ConsumerInterceptors};
 pub use listener::{Called, RebalanceListener};
+pub(crate) use metrics::{CoordinatorSensors, Distances, FetchSensors, PollSensors, TopicFetchSensors, milliseconds};
 pub use offset::{OffsetAndMetadata, OffsetAndTimestamp};
 pub(crate) use rebalance::GroupWork;
 pub(crate) use records::known_epoch;
@@ -273,7 +275,7 @@ impl Consumer {
         RecordStream::new(self.core.clone(), self.clone())
     }
 
-    /// What the client counts, as it is now: the metrics that every client of Kafka has.
+    /// What the consumer counts, as it is now: the metrics of Kafka's Java client.
     pub fn metrics(&self) -> Metrics {
         self.core.metrics()
     }
@@ -331,7 +333,9 @@ impl ConsumerBuilder {
 impl Source for Core {
     fn metrics(&self) -> Metrics {
         let now = self.cluster.runtime().now();
-        self.cluster.metrics().read(now).counted(now)
+        let mut metrics = self.cluster.metrics().read(now);
+        self.state.lock().read_metrics(&mut metrics, now);
+        metrics.counted(now)
     }
 
     fn labels(&self) -> Vec<(&'static str, String)> {

@@ -16,6 +16,7 @@ use ottla_wire::{Str, Uuid};
 use tokio::time::Instant;
 
 use super::buffer::Queue;
+use super::metrics::Distances;
 use crate::TopicPartition;
 use crate::cluster::Metadata;
 use crate::config::IsolationLevel;
@@ -97,6 +98,8 @@ pub(super) struct Assigned {
     pub(super) leader: Option<Leader>,
     pub(super) topic_id: Uuid,
     pub(super) bounds: Bounds,
+    /// From the first poll on that moved the position.
+    pub(super) distances: Option<Box<Distances>>,
     /// Whether a caller wants to know the end, which no answer has told yet.
     pub(super) end: EndLookUp,
     /// Not to be asked about, or fetched, before.
@@ -198,6 +201,7 @@ impl Positions {
             leader: None,
             topic_id: Uuid::ZERO,
             bounds: Bounds::default(),
+            distances: None,
             end: EndLookUp::None,
             retry_at: None,
             backoff,
@@ -423,6 +427,11 @@ impl Assigned {
             Place::At(position) => Some(position),
             _ => None,
         }
+    }
+
+    /// Records between the beginning of the log and the position, if both are known.
+    pub(super) fn lead(&self) -> Option<i64> {
+        Some(self.position()?.offset.saturating_sub(self.bounds.log_start?).max(0))
     }
 
     /// Records between the position and the end that readers of that isolation level see, if both are known.

@@ -1,8 +1,9 @@
 //! What can be watched: metrics, and spans.
 //!
 //! ```text
-//! connection ──► ClientMetrics ─┐                        ┌─► Metrics: iterate, find
-//! produce    ──► Sensors       ─┴─ read(now), by names ──┼─► record(): the crate `metrics`
+//! connection ──► ClientMetrics ─┐
+//! produce    ──► Sensors       ─┤                        ┌─► Metrics: iterate, find
+//! consume    ──► State         ─┴─ read(now), by names ──┼─► record(): the crate `metrics`
 //!                                                        └─► push: to brokers that ask for them
 //! ```
 //!
@@ -23,7 +24,10 @@ pub(crate) mod spans;
 mod stats;
 
 pub(crate) use client::ClientMetrics;
-pub(crate) use names::{PRODUCER, PRODUCER_GROUP, PRODUCER_TOPIC, Role, TOPIC_GROUP};
+pub(crate) use names::{
+    CONSUMER_GROUP, COORDINATOR, COORDINATOR_GROUP, FETCH, FETCH_GROUP, FETCH_PARTITION, FETCH_TOPIC, POLL, PRODUCER,
+    PRODUCER_GROUP, PRODUCER_TOPIC, Role, TOPIC_GROUP,
+};
 pub use snapshot::{Metric, MetricValue, Metrics};
 pub(crate) use stats::{Sensor, Windows};
 
