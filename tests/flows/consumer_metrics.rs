@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ottla::{Code, Consumer, Metrics, TopicPartition};
+use ottla::{Called, Code, Consumer, Metrics, RebalanceListener, Subscription, TopicPartition};
 use ottla_broker::{ApiKey, Broker};
 
 use crate::SOON;
@@ -195,4 +195,29 @@ async fn a_consumer_without_a_group_has_none_of_a_group() {
     let consumer = builder(&broker).build().unwrap();
     consumer.assign([TopicPartition::new("orders", 0)]).await.unwrap();
     assert!(consumer.metrics().iter().all(|metric| metric.group() != "consumer-coordinator-metrics"));
+}
+
+/// Takes as long as it is told to.
+struct Slow(Duration);
+
+impl RebalanceListener for Slow {
+    fn on_partitions_assigned<'a>(&'a self, _: &'a Consumer, _: &'a [TopicPartition]) -> Called<'a> {
+        Box::pin(async {
+            tokio::time::sleep(self.0).await;
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_long_a_listener_takes_is_counted_by_what_it_is_told() {
+    let broker = orders(1).await;
+    append(&broker, 0, 1);
+    let consumer = builder(&broker).group("billing").build().unwrap();
+    consumer.subscribe_to(Subscription::topics(["orders"]).listener(Slow(2 * SECOND))).await.unwrap();
+    read(&consumer, 1).await;
+    assert_eq!(grouped(&consumer, "partition-assigned-latency-max"), 2_000.0);
+    assert!(grouped(&consumer, "partition-revoked-latency-max").is_nan());
+    consumer.unsubscribe().await.unwrap();
+    assert_eq!(grouped(&consumer, "partition-revoked-latency-avg"), 0.0);
 }

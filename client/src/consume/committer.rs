@@ -22,6 +22,7 @@ use crate::connection::Backoff;
 use crate::error::{Error, Kind};
 use crate::group::offsets::{self, LAST_COMMIT_BY_NAME, Offsets};
 use crate::group::{Identity, Leave, modern};
+use crate::telemetry::spans;
 
 /// A commit on its way, in the order in which commits were asked for: see
 /// [`Consumer::enqueue_commit`](super::Consumer::enqueue_commit).
@@ -212,6 +213,13 @@ async fn attempt(core: &Core, identity: &Identity, offsets: &mut Offsets) -> Res
         return Ok(());
     }
     let Some(group) = core.config.group_id() else { return Ok(()) };
+    let span = spans::commit(&core.config.client.client_id, group, offsets.len());
+    send(core, group, identity, offsets).await.inspect_err(|error| {
+        spans::failed(&span, error);
+    })
+}
+
+async fn send(core: &Core, group: &str, identity: &Identity, offsets: &mut Offsets) -> Result<(), Error> {
     let began = Instant::now();
     let key: Str = group.into();
     let instance_id = core.config.instance_id().map(Str::from);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Core;
+use super::listening::Event;
 use super::position::{Assigned, Positions};
 use crate::TopicPartition;
 use crate::config::IsolationLevel;
@@ -92,6 +93,9 @@ pub(crate) struct CoordinatorSensors {
     pub(crate) failed_rebalance: Sensor,
     pub(crate) heartbeat: Sensor,
     pub(crate) join: Sensor,
+    pub(crate) assigned: Sensor,
+    pub(crate) lost: Sensor,
+    pub(crate) revoked: Sensor,
     pub(crate) rebalance: Sensor,
     pub(crate) sync: Sensor,
     heartbeat_sent: Option<Instant>,
@@ -251,6 +255,9 @@ impl CoordinatorSensors {
             failed_rebalance: sensor(),
             heartbeat: sensor(),
             join: sensor(),
+            assigned: sensor(),
+            lost: sensor(),
+            revoked: sensor(),
             rebalance: sensor(),
             sync: sensor(),
             heartbeat_sent: None,
@@ -280,6 +287,16 @@ impl CoordinatorSensors {
     /// An attempt to join has failed; there may be another.
     pub(crate) fn rebalance_failed(&mut self, now: Instant) {
         self.failed_rebalance.record(1.0, now);
+    }
+
+    /// The listener was told.
+    pub(super) fn listened(&mut self, event: Event, took: Duration, now: Instant) {
+        let sensor = match event {
+            Event::Assigned => &mut self.assigned,
+            Event::Lost => &mut self.lost,
+            Event::Revoked => &mut self.revoked,
+        };
+        sensor.record(milliseconds(took), now);
     }
 
     pub(crate) fn seconds_since_heartbeat(&self, now: Instant) -> f64 {

@@ -76,7 +76,7 @@ use crate::group::metadata::GroupMetadata;
 use crate::group::offsets::Offsets;
 use crate::group::{GroupMembershipOperation, Identity};
 use crate::telemetry::push::{self, Source, Telemetry};
-use crate::telemetry::{Metrics, Role};
+use crate::telemetry::{Metrics, Role, spans};
 use close::Parting;
 use state::State;
 
@@ -264,7 +264,11 @@ impl Consumer {
     /// [`Kind::State`] if nothing is subscribed to or assigned, or if the listener polls; [`Kind::Closed`] after [`close`](Self::close).
     pub async fn poll(&self, timeout: Duration) -> Result<Records, Error> {
         let _polling = Polling::begin(&self.core)?;
-        self.core.wait(self, self.core.config.max_poll_records, timeout).await
+        let config = &self.core.config;
+        let span = spans::poll(&config.client.client_id, &config.group);
+        let polled = self.core.wait(self, config.max_poll_records, timeout).await;
+        spans::polled(&span, polled.as_ref().map(Records::len));
+        polled
     }
 
     /// A stream of records, each a copy of its own.

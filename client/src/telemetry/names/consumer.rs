@@ -120,6 +120,36 @@ pub(crate) static COORDINATOR: &[Row<CoordinatorSensors>] = &[
         "Whole seconds since the last rebalance ended; -1 before the first.",
         CoordinatorSensors::seconds_since_rebalance,
     ),
+    row(
+        "partition-assigned-latency-avg",
+        "Average time in ms that the listener took when told of assigned partitions.",
+        |it, now| it.assigned.avg(now),
+    ),
+    row(
+        "partition-assigned-latency-max",
+        "Longest time in ms that the listener took when told of assigned partitions.",
+        |it, now| it.assigned.max(now),
+    ),
+    row(
+        "partition-lost-latency-avg",
+        "Average time in ms that the listener took when told of lost partitions.",
+        |it, now| it.lost.avg(now),
+    ),
+    row(
+        "partition-lost-latency-max",
+        "Longest time in ms that the listener took when told of lost partitions.",
+        |it, now| it.lost.max(now),
+    ),
+    row(
+        "partition-revoked-latency-avg",
+        "Average time in ms that the listener took when told of revoked partitions.",
+        |it, now| it.revoked.avg(now),
+    ),
+    row(
+        "partition-revoked-latency-max",
+        "Longest time in ms that the listener took when told of revoked partitions.",
+        |it, now| it.revoked.max(now),
+    ),
     row("rebalance-latency-avg", "Average time in ms of a rebalance, its failed attempts included.", |it, now| {
         it.rebalance.avg(now)
     }),
