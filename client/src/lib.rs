@@ -22,8 +22,9 @@ pub use admin::{
 };
 pub use config::{AdminBuilder, ConsumerBuilder, ProducerBuilder};
 pub use consume::{
-    Called, CloseOptions, ConsumedRecord, Consumer, HeaderRefs, OffsetAndMetadata, OffsetAndTimestamp, OwnedRecord,
-    PendingCommit, RebalanceListener, RecordIter, RecordStream, Records, Subscription, TimestampType,
+    Called, CloseOptions, ConsumedRecord, Consumer, ConsumerInterceptor, HeaderRefs, OffsetAndMetadata,
+    OffsetAndTimestamp, OwnedRecord, PendingCommit, RebalanceListener, RecordIter, RecordStream, Records, Subscription,
+    TimestampType,
 };
 pub use error::{Error, Kind, Retry};
 pub use group::GroupMembershipOperation;

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use ottla::config::Acks;
 use ottla::{
-    Admin, Code, Consumer, Kind, Metric, Metrics, Producer, ProducerBuilder, ProducerInterceptor, Record,
-    TopicPartition,
+    Admin, Code, Kind, Metric, Metrics, Producer, ProducerBuilder, ProducerInterceptor, Record, TopicPartition,
 };
 use ottla_broker::{ApiKey, Broker};
 
@@ -400,18 +399,74 @@ fn documented(groups: &BTreeSet<&str>) -> BTreeSet<Documented> {
     listed
 }
 
+/// What Java has and the page says is not here: names, `*` and `…` standing for anything.
+fn left_out() -> Vec<String> {
+    let page = include_str!("../../docs/metrics.md");
+    let (_, section) = page.split_once("## What Java has and Ottla has not").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| ")).filter_map(|row| row.split(" | ").next());
+    rows.flat_map(|names| names.split('`').skip(1).step_by(2).map(|name| name.replace('…', "*"))).collect()
+}
+
+/// Whether `name` is what `pattern` stands for.
+fn is_like(name: &str, pattern: &str) -> bool {
+    match pattern.split_once('*') {
+        None => name == pattern,
+        Some((start, rest)) => name
+            .strip_prefix(start)
+            .is_some_and(|name| (0..=name.len()).any(|at| name.is_char_boundary(at) && is_like(&name[at..], rest))),
+    }
+}
+
+/// Against the metrics of Java's clients, written down when they had done the same.
+#[tokio::test(start_paused = true)]
+async fn groups_names_and_tags_are_javas_and_what_is_missing_is_said_to_be() {
+    let broker = orders(1).await;
+    let producer = builder(&broker).build().unwrap();
+    send(&producer, "orders", 1, 100).await;
+    let consumer = crate::groups::join(crate::consume::builder(&broker).group("billing")).await;
+    crate::consume::read(&consumer, 1).await;
+    consumer.commit().await.unwrap();
+    let admin =
+        Admin::builder(broker.address()).connector(pipes(&broker)).runtime(tokio::runtime::Handle::current()).build();
+    let admin = admin.unwrap();
+    tokio::time::timeout(SOON, admin.list_topics()).await.unwrap().unwrap();
+
+    let javas: BTreeSet<String> = include_str!("../vectors/java_metrics.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect();
+    let mut ours = BTreeSet::new();
+    for (client, metrics) in
+        [("producer", producer.metrics()), ("consumer", consumer.metrics()), ("admin", admin.metrics())]
+    {
+        ours.extend(metrics.iter().map(|metric| {
+            let tags: BTreeSet<_> = metric.tags().map(|(key, _)| key).collect();
+            let tags = tags.into_iter().collect::<Vec<_>>().join(",");
+            format!("{client} {} {tags} {}", metric.group(), metric.name())
+        }));
+    }
+    let invented: Vec<_> = ours.difference(&javas).collect();
+    assert!(invented.is_empty(), "Java has none of these: {invented:#?}");
+    let left_out = left_out();
+    let missing = javas.difference(&ours).filter(|line| {
+        let name = line.rsplit(' ').next().unwrap();
+        !left_out.iter().any(|pattern| is_like(name, pattern))
+    });
+    let missing: Vec<_> = missing.collect();
+    assert!(missing.is_empty(), "docs/metrics.md does not say why these are missing: {missing:#?}");
+    admin.close();
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_documented_list_is_the_list() {
     let broker = orders(1).await;
     let producer = builder(&broker).build().unwrap();
     send(&producer, "orders", 1, 10).await;
-    let consumer = Consumer::builder(broker.address())
-        .connector(pipes(&broker))
-        .runtime(tokio::runtime::Handle::current())
-        .build()
-        .unwrap();
+    let consumer = crate::consume::builder(&broker).group("billing").build().unwrap();
     consumer.assign([TopicPartition::new("orders", 0)]).await.unwrap();
-    consumer.poll(SECOND).await.unwrap();
+    assert_eq!(consumer.poll(SECOND).await.unwrap().len(), 1);
     let admin =
         Admin::builder(broker.address()).connector(pipes(&broker)).runtime(tokio::runtime::Handle::current()).build();
     let admin = admin.unwrap();

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ottla::{Code, Producer, Record};
+use ottla::{Code, Consumer, Producer, Record, TopicPartition};
 use ottla_broker::{ApiKey, Broker};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record as Values};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Metadata, Subscriber};
 
-use crate::pipes;
+use crate::{SOON, pipes};
 
 /// A span or an event, as it was told.
 #[derive(Clone, Debug, Default)]
@@ -104,6 +104,7 @@ async fn witness() -> (Witness, DefaultGuard) {
     // does. So it comes up now, and is asked again.
     let broker = Broker::start().topic("orders", 1).in_memory_only().await;
     producer(&broker).send(Record::to("orders").value("x")).await.unwrap();
+    read_and_commit(&broker).await;
     tracing::callsite::rebuild_interest_cache();
     (witness, watching)
 }
@@ -168,11 +169,46 @@ async fn what_failed_says_why() {
     assert!(lost.handles == 0 && lost.fields["error"].contains("closed by the broker"), "{lost:?}");
 }
 
+async fn read_and_commit(broker: &Broker) -> Consumer {
+    let consumer = crate::consume::builder(broker).group("billing").client_id("till").build().unwrap();
+    consumer.assign([TopicPartition::new("orders", 0)]).await.unwrap();
+    assert_eq!(consumer.poll(SOON).await.unwrap().len(), 1);
+    consumer.commit().await.unwrap();
+    consumer
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_and_a_commit_are_spans_that_say_how_they_ended() {
+    let (witness, _watching) = witness().await;
+    let broker = Broker::start().topic("orders", 1).in_memory_only().await;
+    broker.append("orders", 0, ["tea"]).unwrap();
+    let consumer = read_and_commit(&broker).await;
+    let poll = witness.named("kafka.poll").pop().unwrap();
+    assert_eq!((poll.handles, poll.fields["messaging.batch.message_count"].as_str()), (0, "1"));
+    let commit = witness.named("kafka.commit").pop().unwrap();
+    assert_eq!((commit.handles, commit.fields["kafka.partitions"].as_str()), (0, "1"));
+    for span in [poll, commit] {
+        let of = |field: &str| span.fields[field].clone();
+        assert_eq!((of("messaging.client.id"), of("messaging.consumer.group.name")), ("till".into(), "billing".into()));
+        assert!(!span.fields.contains_key("error"));
+    }
+
+    consumer.unsubscribe().await.unwrap();
+    consumer.poll(SOON).await.unwrap_err();
+    let poll = witness.named("kafka.poll").pop();
+    assert!(poll.is_some_and(|poll| poll.fields.contains_key("messaging.batch.message_count")), "none began");
+    broker.always(ApiKey::OffsetCommit, Code::GroupAuthorizationFailed.to_wire());
+    consumer.commit_offsets([(TopicPartition::new("orders", 0), 1)]).await.unwrap_err();
+    let commit = witness.named("kafka.commit").pop().unwrap();
+    assert!(commit.fields["error"].contains("GROUP_AUTHORIZATION_FAILED"), "{commit:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_documented_spans_are_the_spans() {
     let (witness, _watching) = witness().await;
     let broker = Broker::start().topic("orders", 1).in_memory_only().await;
     producer(&broker).send(Record::to("orders").value("x")).await.unwrap();
+    read_and_commit(&broker).await;
 
     let mut documented = BTreeSet::new();
     let page = include_str!("../../docs/metrics.md");

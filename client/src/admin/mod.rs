@@ -12,6 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ottla_wire::Uuid;
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
@@ -27,6 +28,7 @@ pub use topics::{CreatedTopic, NewTopic, PartitionDescription, TopicDescription,
 use crate::cluster::Cluster;
 use crate::config::AdminBuilder;
 use crate::error::Error;
+use crate::telemetry::push::{self, Source, Telemetry};
 use crate::telemetry::{Metrics, Role};
 use call::{Abort, Call};
 
@@ -55,6 +57,7 @@ struct Core {
     closed: watch::Sender<bool>,
     timeout: Duration,
     retries: u32,
+    telemetry: Option<Arc<Telemetry>>,
 }
 
 impl fmt::Debug for Admin {
@@ -73,17 +76,29 @@ impl Admin {
     /// What the client counts, as it is now: the metrics that every client of Kafka has. None once it is closed.
     pub fn metrics(&self) -> Metrics {
         let cluster = self.core.cluster.lock().clone();
-        cluster.map_or_else(Metrics::none, |cluster| {
-            let now = cluster.runtime().now();
-            cluster.metrics().read(now).counted(now)
-        })
+        cluster.map_or_else(Metrics::none, |cluster| Source::metrics(&*cluster))
+    }
+
+    /// The id that a broker gave this client, by which it knows the metrics that are pushed to it (KIP-714).
+    ///
+    /// # Errors
+    /// [`Kind::Timeout`](crate::Kind::Timeout) after `timeout`, [`Kind::State`](crate::Kind::State) if
+    /// `enable.metrics.push` is false, and [`Kind::UnsupportedVersion`](crate::Kind::UnsupportedVersion) if the brokers
+    /// take no metrics of clients.
+    pub async fn client_instance_id(&self, timeout: Duration) -> Result<Uuid, Error> {
+        let telemetry = self.core.telemetry.clone();
+        self.run(|call| async move { push::client_instance_id(telemetry.as_deref(), &call.cluster, timeout).await })
+            .await?
     }
 
     /// Ends this client and all its clones, and their connections. A call under way fails with
     /// [`Kind::Closed`](crate::Kind::Closed), though it may have taken effect.
     pub fn close(&self) {
-        self.core.cluster.lock().take();
+        let cluster = self.core.cluster.lock().take();
         self.core.closed.send_replace(true);
+        if let (Some(cluster), Some(telemetry)) = (cluster, &self.core.telemetry) {
+            telemetry.clone().close_behind(cluster);
+        }
     }
 
     /// Runs a call on the client's own runtime, so that the caller may live on any; ends it when the caller no longer
@@ -110,6 +125,14 @@ impl Admin {
     }
 }
 
+/// All that an admin client counts are its connections.
+impl Source for Cluster {
+    fn metrics(&self) -> Metrics {
+        let now = self.runtime().now();
+        Cluster::metrics(self).read(now).counted(now)
+    }
+}
+
 impl AdminBuilder {
     /// The admin client. Does not wait for the cluster: what is wrong there is reported by the first call.
     ///
@@ -118,12 +141,15 @@ impl AdminBuilder {
     pub fn build(self) -> Result<Admin, Error> {
         let (config, environment) = self.validated()?;
         let cluster = Cluster::start(config.client.clone(), environment, false, Role::Admin)?;
+        let weak = Arc::downgrade(&cluster);
+        let telemetry = Telemetry::start(&cluster, weak).map(Arc::new);
         Ok(Admin {
             core: Arc::new(Core {
                 cluster: Mutex::new(Some(cluster)),
                 closed: watch::Sender::new(false),
                 timeout: config.default_api_timeout,
                 retries: config.retries,
+                telemetry,
             }),
         })
     }

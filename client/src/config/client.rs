@@ -16,6 +16,7 @@ macro_rules! with_client_rows {
                 "client.dns.lookup" client_dns_lookup: ClientDnsLookup = ClientDnsLookup::UseAllDnsIps, "How names of brokers are looked up.";
                 "client.id" client_id: String = String::new(), "The name brokers log and account for this client by.";
                 "connections.max.idle.ms" connections_max_idle: Duration = ms(540_000), "Close a connection that was idle this long.";
+                "enable.metrics.push" enable_metrics_push: bool = true, "Send metrics to brokers that ask for them (KIP-714).";
                 "metadata.max.age.ms" metadata_max_age: Duration = ms(300_000), "Ask for metadata again after this long, whatever happened.";
                 "metadata.recovery.rebootstrap.trigger.ms" rebootstrap_trigger: Duration = ms(300_000), "Start again from the bootstrap servers after metadata failed for this long.";
                 "metadata.recovery.strategy" metadata_recovery: RecoveryStrategy = RecoveryStrategy::Rebootstrap, "What to do when no known broker can be reached.";

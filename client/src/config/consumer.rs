@@ -8,6 +8,7 @@ use super::value::{
     AssignmentStrategy, ClientDnsLookup, GroupProtocol, IsolationLevel, OffsetReset, RecordingLevel, RecoveryStrategy,
 };
 use super::{invalid, ms, settings};
+use crate::consume::{ConsumerInterceptor, ConsumerInterceptors};
 use crate::error::{Error, Kind};
 use crate::group::assign::Assignor;
 
@@ -32,6 +33,7 @@ with_client_rows! {
             "group.protocol" group_protocol: GroupProtocol = GroupProtocol::Classic, "By which protocol it is a member of its group.";
             "group.remote.assignor" group_remote_assignor: String = String::new(), "With `group.protocol=consumer`: which assignor of the coordinator shares out the partitions; empty leaves that to the group.";
             "heartbeat.interval.ms" heartbeat_interval: Duration = ms(3_000), "How often a member tells its coordinator that it lives.";
+            "interceptor.classes" interceptors: ConsumerInterceptors = ConsumerInterceptors::none(), "See the records of every poll before they are handed out, and hear what was committed, in this order.";
             "isolation.level" isolation_level: IsolationLevel = IsolationLevel::ReadUncommitted, "Which records of transactions are seen: with `read_committed` those of committed ones alone, and none behind the first that is open (KIP-98).";
             "max.partition.fetch.bytes" max_partition_fetch_bytes: u32 = 1_048_576, "Bytes that one answer may carry for one partition; a larger first batch comes all the same.";
             "max.poll.interval.ms" max_poll_interval: Duration = ms(300_000), "A member that does not poll for this long leaves its group.";
@@ -49,6 +51,12 @@ impl ConsumerBuilder {
     /// It serves one consumer: a builder must not be cloned after this if it remembers something.
     pub fn assignor(mut self, assignor: impl Assignor) -> Self {
         self.environment.assignors.push(Arc::new(assignor));
+        self
+    }
+
+    /// Adds an interceptor, which is called after those added before.
+    pub fn interceptor(mut self, interceptor: impl ConsumerInterceptor) -> Self {
+        self.config.interceptors = self.config.interceptors.with(interceptor);
         self
     }
 
@@ -173,6 +181,13 @@ mod tests {
         assert!(error.to_string().contains("`group.protocol=classic`"), "{error}");
         assert!(build(&[("group.protocol", "classic")]).is_ok());
         assert!(build(&[("group.protocol", "consumer"), ("group.remote.assignor", "uniform")]).is_ok());
+    }
+
+    #[test]
+    fn interceptors_are_registered_by_code_alone() {
+        build(&[("interceptor.classes", "")]).unwrap();
+        let error = build(&[("interceptor.classes", "com.example.Audit")]).unwrap_err().to_string();
+        assert!(error.contains("`com.example.Audit`") && error.contains("ConsumerBuilder::interceptor"), "{error}");
     }
 
     #[test]

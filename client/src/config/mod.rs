@@ -13,6 +13,7 @@ mod producer;
 mod value;
 mod without_effect;
 
+pub use crate::consume::ConsumerInterceptors;
 pub use crate::produce::{Interceptors, PartitionerClass};
 pub use admin::AdminBuilder;
 pub(crate) use client::ClientConfig;

@@ -16,7 +16,6 @@ const JVM_ONLY: &[&str] = &[
 /// Properties whose only supported value is the one given, which is Kafka's default or means the same.
 const FIXED: &[(&str, &[&str])] = &[
     ("config.providers", &[""]),
-    ("enable.metrics.push", &["true", "false"]),
     ("interceptor.classes", &[""]),
     ("sasl.mechanism", &["GSSAPI"]),
     ("security.protocol", &["PLAINTEXT", "plaintext"]),

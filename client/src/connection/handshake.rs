@@ -24,11 +24,13 @@ pub(crate) struct Features {
     epoch: i64,
     /// The finalized `transaction.version`, 0 if there is none.
     pub(crate) transaction_version: i16,
+    /// Some broker takes metrics of clients (KIP-714).
+    pub(crate) takes_telemetry: bool,
 }
 
 impl Default for Features {
     fn default() -> Self {
-        Self { epoch: -1, transaction_version: 0 }
+        Self { epoch: -1, transaction_version: 0, takes_telemetry: false }
     }
 }
 
@@ -38,14 +40,17 @@ impl Features {
         Self {
             epoch: response.finalized_features_epoch,
             transaction_version: finalized.map_or(0, |feature| feature.max_version_level),
+            takes_telemetry: response.api_keys.iter().any(|api| api.api_key == ApiKey::PushTelemetry as i16),
         }
     }
 
     /// Takes what a broker says, unless something newer is known.
     pub(crate) fn learn(&mut self, said: Self) {
+        let takes_telemetry = self.takes_telemetry || said.takes_telemetry;
         if said.epoch > self.epoch {
             *self = said;
         }
+        self.takes_telemetry = takes_telemetry;
     }
 }
 

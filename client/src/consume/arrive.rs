@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::OffsetAndMetadata;
 use super::aborted::Aborted;
-use super::decode;
+use super::decode::{self, Item};
 use super::fetch::{self, Answer, FetchKind, Next, Plan};
 use super::position::{
     Assigned, EARLIEST, EndLookUp, EpochQuery, LATEST, Leader, LookUps, OffsetQuery, Place, Position,
@@ -304,9 +304,13 @@ impl State {
                 }
             }
         }
+<<<<<<< HEAD
         if arrived.moves {
             self.wake_fetchers();
         }
+=======
+        self.metrics.fetched(now);
+>>>>>>> watch
         arrived.is_ready |= self.wakes_polls();
         arrived
     }
@@ -337,7 +341,11 @@ impl State {
         }
         assigned.recovered();
         assigned.fetch_offset = split.next;
+<<<<<<< HEAD
         (assigned.fetch_epoch, assigned.valid_for) = (split.epoch, asked.leader_epoch);
+=======
+        self.metrics.brought(&asked.partition, received, split.items.iter().map(Item::records).sum());
+>>>>>>> watch
         for item in split.items {
             assigned.queue.push(item);
         }

@@ -76,7 +76,12 @@ impl Consumer {
             return Ok(());
         }
         let until = after(self.core.cluster.runtime().now(), options.timeout);
-        self.part(Parting::close(&self.core, options.operation), Some(until)).await
+        let parted = self.part(Parting::close(&self.core, options.operation), Some(until)).await;
+        if let Some(telemetry) = &self.handle.telemetry {
+            let now = self.core.cluster.runtime().now();
+            telemetry.close(until.saturating_duration_since(now)).await;
+        }
+        parted
     }
 
     pub(super) async fn part(&self, parting: Parting, until: Option<Instant>) -> Result<(), Error> {

@@ -15,13 +15,14 @@ use tokio::time::Instant;
 use super::call::{PATIENCE, Questions};
 use super::commit;
 use super::state::{Farewell, State};
-use super::{Core, call};
+use super::{Core, call, milliseconds};
 use crate::TopicPartition;
 use crate::cluster::Lane;
 use crate::connection::Backoff;
 use crate::error::{Error, Kind};
 use crate::group::offsets::{self, LAST_COMMIT_BY_NAME, Offsets};
 use crate::group::{Identity, Leave, modern};
+use crate::telemetry::spans;
 
 /// A commit on its way, in the order in which commits were asked for: see
 /// [`Consumer::enqueue_commit`](super::Consumer::enqueue_commit).
@@ -212,6 +213,14 @@ async fn attempt(core: &Core, identity: &Identity, offsets: &mut Offsets) -> Res
         return Ok(());
     }
     let Some(group) = core.config.group_id() else { return Ok(()) };
+    let span = spans::commit(&core.config.client.client_id, group, offsets.len());
+    send(core, group, identity, offsets).await.inspect_err(|error| {
+        spans::failed(&span, error);
+    })
+}
+
+async fn send(core: &Core, group: &str, identity: &Identity, offsets: &mut Offsets) -> Result<(), Error> {
+    let began = Instant::now();
     let key: Str = group.into();
     let instance_id = core.config.instance_id().map(Str::from);
     // One that chose its partitions itself is no member, whatever its name.
@@ -235,10 +244,14 @@ async fn attempt(core: &Core, identity: &Identity, offsets: &mut Offsets) -> Res
             offsets.insert(partition, offset);
         }
     }
+    core.config.interceptors.on_commit(&done);
     let now = Instant::now();
     let mut state = core.state.lock();
     commit::committed(&mut state.positions, &done, now);
-    let Some((partition, code)) = worst(failures) else { return Ok(()) };
+    let Some((partition, code)) = worst(failures) else {
+        state.metrics.coordinator.commit.record(milliseconds(now.saturating_duration_since(began)), now);
+        return Ok(());
+    };
     state.on_commit_code(identity, code, now);
     drop(state);
     core.membership.notify_one();

@@ -55,6 +55,8 @@ pub(super) struct Split {
 #[derive(Debug)]
 pub(super) struct Read {
     pub(super) part: Option<Part>,
+    /// Bytes of the records in the part, uncompressed.
+    pub(super) bytes: usize,
     /// Where the position then stands.
     pub(super) position: Position,
     pub(super) rest: Option<Item>,
@@ -62,6 +64,14 @@ pub(super) struct Read {
 }
 
 impl Item {
+    /// How many records it may hand out, by the header of its batch.
+    pub(super) fn records(&self) -> usize {
+        match self {
+            Self::Raw(batch) => usize::try_from(batch.header.count).unwrap_or_default(),
+            Self::Flaw(_) | Self::Open(_) | Self::Skipped(_) => 0,
+        }
+    }
+
     /// Bytes as they were fetched.
     pub(super) fn bytes(&self) -> usize {
         match self {
@@ -122,7 +132,7 @@ pub(super) fn read(
         Item::Flaw(error) => Err(error),
         Item::Open(open) => Ok(open),
         Item::Skipped(batch) => match checked(&batch, check_crcs) {
-            Ok(()) => return Read { part: None, position: after(&batch, position), rest: None, flaw: None },
+            Ok(()) => return Read { part: None, bytes: 0, position: after(&batch, position), rest: None, flaw: None },
             Err(error) => Err(flaw(partition, position.offset, error)),
         },
         Item::Raw(batch) => {
@@ -131,7 +141,7 @@ pub(super) fn read(
     };
     match opened {
         Ok(open) => take(partition, open, position, max),
-        Err(error) => Read { part: None, position, rest: None, flaw: Some(error) },
+        Err(error) => Read { part: None, bytes: 0, position, rest: None, flaw: Some(error) },
     }
 }
 
@@ -156,7 +166,7 @@ fn take(partition: &TopicPartition, mut open: Open, position: Position, max: usi
     let mut records = open.body.records_from(open.cursor);
     let mut start = open.cursor;
     let mut count = 0;
-    let mut read = Read { part: None, position, rest: None, flaw: None };
+    let mut read = Read { part: None, bytes: 0, position, rest: None, flaw: None };
     loop {
         if count == max {
             break;
@@ -177,6 +187,7 @@ fn take(partition: &TopicPartition, mut open: Open, position: Position, max: usi
     }
     open.cursor = records.cursor();
     if count > 0 {
+        read.bytes = open.cursor.position().saturating_sub(start.position());
         read.part = Some(Part {
             partition: partition.clone(),
             body: open.body.clone(),

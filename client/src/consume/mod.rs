@@ -16,6 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ottla_wire::Uuid;
 use ottla_wire::compression::Decompressor;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -32,9 +33,11 @@ mod driver;
 mod epochs;
 mod fetch;
 mod fetcher;
+mod intercept;
 mod list;
 mod listener;
 mod listening;
+mod metrics;
 mod offset;
 mod offsets;
 mod position;
@@ -55,7 +58,9 @@ pub(crate) use call::{PATIENCE, Questions, deadline};
 pub use close::CloseOptions;
 pub use committer::PendingCommit;
 pub(crate) use committer::commit_before_rebalance;
+pub use intercept::{ConsumerInterceptor, ConsumerInterceptors};
 pub use listener::{Called, RebalanceListener};
+pub(crate) use metrics::{CoordinatorSensors, Distances, FetchSensors, PollSensors, TopicFetchSensors, milliseconds};
 pub use offset::{OffsetAndMetadata, OffsetAndTimestamp};
 pub(crate) use rebalance::GroupWork;
 pub(crate) use records::known_epoch;
@@ -71,7 +76,8 @@ use crate::group::assign::Assignors;
 use crate::group::metadata::GroupMetadata;
 use crate::group::offsets::Offsets;
 use crate::group::{GroupMembershipOperation, Identity};
-use crate::telemetry::{Metrics, Role};
+use crate::telemetry::push::{self, Source, Telemetry};
+use crate::telemetry::{Metrics, Role, spans};
 use close::Parting;
 use state::State;
 
@@ -103,7 +109,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Consumer {
     core: Arc<Core>,
-    _handle: Arc<Handle>,
+    handle: Arc<Handle>,
 }
 
 /// What callers and tasks share.
@@ -129,11 +135,14 @@ pub(crate) struct Core {
 }
 
 /// Dropped with the last clone of a consumer.
-struct Handle(Arc<Core>);
+struct Handle {
+    core: Arc<Core>,
+    telemetry: Option<Telemetry>,
+}
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let core = &self.0;
+        let core = &self.core;
         // Nobody said that what was handed out last is done with.
         let Some(farewell) = core.close(false, GroupMembershipOperation::Default) else { return };
         core.say(farewell);
@@ -260,7 +269,11 @@ impl Consumer {
     /// [`Kind::State`] if nothing is subscribed to or assigned, or if the listener polls; [`Kind::Closed`] after [`close`](Self::close).
     pub async fn poll(&self, timeout: Duration) -> Result<Records, Error> {
         let _polling = Polling::begin(&self.core)?;
-        self.core.wait(self, self.core.config.max_poll_records, timeout).await
+        let config = &self.core.config;
+        let span = spans::poll(&config.client.client_id, &config.group);
+        let polled = self.core.wait(self, config.max_poll_records, timeout).await;
+        spans::polled(&span, polled.as_ref().map(Records::len));
+        polled
     }
 
     /// A stream of records, each a copy of its own.
@@ -271,10 +284,18 @@ impl Consumer {
         RecordStream::new(self.core.clone(), self.clone())
     }
 
-    /// What the client counts, as it is now: the metrics that every client of Kafka has.
+    /// What the consumer counts, as it is now: the metrics of Kafka's Java client.
     pub fn metrics(&self) -> Metrics {
-        let now = self.core.cluster.runtime().now();
-        self.core.cluster.metrics().read(now).counted(now)
+        self.core.metrics()
+    }
+
+    /// The id that a broker gave this consumer, by which it knows the metrics that are pushed to it (KIP-714).
+    ///
+    /// # Errors
+    /// [`Kind::Timeout`] after `timeout`, [`Kind::State`] if `enable.metrics.push` is false, and
+    /// [`Kind::UnsupportedVersion`] if the brokers take no metrics of clients.
+    pub async fn client_instance_id(&self, timeout: Duration) -> Result<Uuid, Error> {
+        push::client_instance_id(self.handle.telemetry.as_ref(), &self.core.cluster, timeout).await
     }
 }
 
@@ -312,7 +333,30 @@ impl ConsumerBuilder {
             config,
         });
         driver::start(&core);
-        Ok(Consumer { _handle: Arc::new(Handle(core.clone())), core })
+        let weak = Arc::downgrade(&core);
+        let telemetry = Telemetry::start(&core.cluster, weak);
+        Ok(Consumer { handle: Arc::new(Handle { core: core.clone(), telemetry }), core })
+    }
+}
+
+impl Source for Core {
+    fn metrics(&self) -> Metrics {
+        let now = self.cluster.runtime().now();
+        let mut metrics = self.cluster.metrics().read(now);
+        self.state.lock().read_metrics(&mut metrics, now);
+        metrics.counted(now)
+    }
+
+    fn labels(&self) -> Vec<(&'static str, String)> {
+        let config = &self.config;
+        let member = self.state.lock().assigned_as.member_id.to_string();
+        let labels = [
+            ("client_rack", config.client_rack.clone()),
+            ("group_id", config.group.clone()),
+            ("group_instance_id", config.group_instance_id.clone()),
+            ("group_member_id", member),
+        ];
+        labels.into_iter().filter(|(_, value)| !value.is_empty()).collect()
     }
 }
 
@@ -328,7 +372,7 @@ impl Core {
                 continue;
             }
             // Where another poll calls the listener, this one waits for that.
-            let records = if is_due { Records::default() } else { self.take(max, self.cluster.runtime().now())? };
+            let records = if is_due { Records::default() } else { self.hand_out(max)? };
             // Also after `close`: nobody else will be handed these.
             if !records.tells_nothing() {
                 return Ok(records);
@@ -356,7 +400,14 @@ impl Core {
         if self.state.lock().listening.is_due() {
             return Ok(Records::default());
         }
-        self.take(max, self.cluster.runtime().now())
+        self.hand_out(max)
+    }
+
+    /// What there is, as interceptors leave it.
+    fn hand_out(self: &Arc<Self>, max: usize) -> Result<Records, Error> {
+        let mut records = self.take(max, self.cluster.runtime().now())?;
+        self.config.interceptors.on_consume(&mut records);
+        Ok(records)
     }
 
     /// Commits in the background what is to be committed automatically.

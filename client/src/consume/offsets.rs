@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::arrive::FoundOffset;
 use super::commit::{self, Which};
 use super::committer::Turn;
+use super::metrics::Timed;
 use super::position::{EARLIEST, LATEST, OffsetQuery, Place, Position};
 use super::state::{State, Subject};
 use super::{
@@ -234,6 +235,7 @@ impl Consumer {
 
     async fn send_commit(&self, identity: Identity, offsets: Offsets) -> Result<(), Error> {
         let core = self.core.clone();
+        let _timed = Timed::start(&core, |polls| &mut polls.commit);
         let deadline = core.deadline();
         let turn = Turn::take(&core);
         let work = async move { committer::commit(&core, turn, identity, offsets, deadline).await };
@@ -252,6 +254,7 @@ impl Consumer {
     ) -> Result<BTreeMap<TopicPartition, Option<OffsetAndMetadata>>, Error> {
         let partitions: BTreeSet<_> = partitions.into_iter().cloned().collect();
         let core = self.core.clone();
+        let _timed = Timed::start(&core, |polls| &mut polls.committed);
         self.within("committed offsets".to_owned(), async move { committed(&core, partitions).await }).await
     }
 

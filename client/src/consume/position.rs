@@ -17,6 +17,7 @@ use ottla_wire::{Str, Uuid};
 use tokio::time::Instant;
 
 use super::buffer::Queue;
+use super::metrics::Distances;
 use crate::TopicPartition;
 use crate::cluster::Metadata;
 use crate::config::IsolationLevel;
@@ -112,6 +113,8 @@ pub(super) struct Assigned {
     pub(super) preferred: Option<Preferred>,
     pub(super) topic_id: Uuid,
     pub(super) bounds: Bounds,
+    /// From the first poll on that moved the position.
+    pub(super) distances: Option<Box<Distances>>,
     /// Whether a caller wants to know the end, which no answer has told yet.
     pub(super) end: EndLookUp,
     /// Not to be asked about, or fetched, before.
@@ -238,6 +241,7 @@ impl Positions {
             preferred: None,
             topic_id: Uuid::ZERO,
             bounds: Bounds::default(),
+            distances: None,
             end: EndLookUp::None,
             retry_at: None,
             backoff,
@@ -516,6 +520,7 @@ impl Assigned {
         }
     }
 
+<<<<<<< HEAD
     /// The broker to fetch from.
     pub(super) fn source(&self) -> Option<i32> {
         let leader = self.leader?;
@@ -544,6 +549,11 @@ impl Assigned {
             (self.fetch, self.is_drained) = (0, false);
         }
         moved
+=======
+    /// Records between the beginning of the log and the position, if both are known.
+    pub(super) fn lead(&self) -> Option<i64> {
+        Some(self.position()?.offset.saturating_sub(self.bounds.log_start?).max(0))
+>>>>>>> watch
     }
 
     /// Records between the position and the end that readers of that isolation level see, if both are known.

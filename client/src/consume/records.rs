@@ -74,6 +74,16 @@ impl Records {
         self.len == 0
     }
 
+    /// Keeps the records of which `keep` says so, in their order. Those left out count as handed out all the same:
+    /// [`next_offsets`](Self::next_offsets) stays as it is.
+    pub fn retain(&mut self, mut keep: impl FnMut(&ConsumedRecord<'_>) -> bool) {
+        let parts = std::mem::take(&mut self.parts);
+        self.len = 0;
+        for part in parts {
+            part.runs(&mut keep, |run| self.push(run));
+        }
+    }
+
     /// All records.
     pub fn iter(&self) -> RecordIter<'_> {
         RecordIter { parts: self.parts.iter(), current: None, left: self.len }
@@ -119,6 +129,28 @@ impl<'a> IntoIterator for &'a Records {
 }
 
 impl Part {
+    /// The runs of records of which `keep` says so.
+    fn runs(&self, keep: &mut impl FnMut(&ConsumedRecord<'_>) -> bool, mut each: impl FnMut(Self)) {
+        let mut records = self.body.records_from(self.start);
+        let mut start = self.start;
+        let mut count = 0;
+        let mut end_run = |start, count| {
+            if count > 0 {
+                each(Self { start, count, ..self.clone() });
+            }
+        };
+        for _ in 0..self.count {
+            let Some(Ok(record)) = records.next() else { break };
+            if keep(&ConsumedRecord { record, part: self }) {
+                count += 1;
+            } else {
+                end_run(start, count);
+                (start, count) = (records.cursor(), 0);
+            }
+        }
+        end_run(start, count);
+    }
+
     fn records(&self) -> impl Iterator<Item = ConsumedRecord<'_>> {
         // Every one was read once before: none fails now.
         self.body
@@ -343,6 +375,21 @@ mod tests {
         assert_eq!(partitions, [TopicPartition::new("t", 0), TopicPartition::new("t", 1)]);
         let offsets: Vec<_> = records.of(&partitions[0]).map(|record| record.offset()).collect();
         assert_eq!(offsets, [10, 11, 12, 13]);
+    }
+
+    #[test]
+    fn what_is_retained_stays_in_order_and_what_is_not_is_moved_past_all_the_same() {
+        let mut records = records();
+        records.moved(&TopicPartition::new("t", 0), Position { offset: 14, epoch: -1 });
+        records.retain(|record| ![11, 70, 13].contains(&record.offset()));
+        let offsets = |records: &Records| records.iter().map(|record| record.offset()).collect::<Vec<_>>();
+        assert_eq!((offsets(&records), records.len()), (vec![10, 71, 12], 3));
+        assert_eq!(records.partitions().count(), 2);
+        records.retain(|record| record.partition() == 1);
+        assert_eq!((offsets(&records), records.iter().len()), (vec![71], 1));
+        records.retain(|_| false);
+        assert!(records.is_empty() && records.partitions().next().is_none());
+        assert_eq!(records.next_offsets()[&TopicPartition::new("t", 0)].offset, 14);
     }
 
     #[test]

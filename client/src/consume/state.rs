@@ -15,6 +15,7 @@ use super::commit::{self, Commits, Which};
 use super::decode::{Item, Read};
 use super::fetch::Limits;
 use super::listening::{Call, Listening};
+use super::metrics::ConsumerMetrics;
 use super::position::{EARLIEST, EndLookUp, LATEST, Place, Position, Positions};
 use super::records::Part;
 use super::subscription::Subscription;
@@ -26,6 +27,7 @@ use crate::group::assign::Assignors;
 use crate::group::metadata::GroupMetadata;
 use crate::group::offsets::Offsets;
 use crate::group::{GroupMembershipOperation, Identity, Leave, Membership, Reason};
+use crate::telemetry::{Metrics, Windows};
 
 /// How the partitions were chosen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,6 +60,7 @@ pub(crate) struct State {
     pub(super) handed_out_as: Option<Identity>,
     mode: Mode,
     pub(super) faults: BTreeMap<Subject, Error>,
+    pub(crate) metrics: ConsumerMetrics,
     pub(super) random: fastrand::Rng,
     pub(super) limits: Arc<Limits>,
     pub(super) reset: OffsetReset,
@@ -96,6 +99,8 @@ pub(super) struct Farewell {
 impl State {
     pub(super) fn new(config: &ConsumerConfig, assignors: Assignors, mut random: fastrand::Rng, now: Instant) -> Self {
         let backoff = Backoff::new(config.client.retry_backoff, config.client.retry_backoff_max);
+        let windows =
+            Windows { samples: config.client.metrics_num_samples, window: config.client.metrics_sample_window };
         let interval = config.enable_auto_commit.then_some(config.auto_commit_interval);
         Self {
             positions: Positions::new(backoff),
@@ -107,6 +112,7 @@ impl State {
             handed_out_as: None,
             mode: Mode::Nothing,
             faults: BTreeMap::new(),
+            metrics: ConsumerMetrics::new(windows),
             random,
             limits: Arc::new(Limits::of(config)),
             reset: config.auto_offset_reset,
@@ -224,6 +230,7 @@ impl State {
         if self.mode == Mode::Nothing {
             return Err(Error::new(Kind::State, "poll: nothing is subscribed to, and no partition is assigned"));
         }
+        self.metrics.polls.began(now);
         let mut began = PollBegan::default();
         self.release();
         if self.mode == Mode::Subscribed
@@ -242,6 +249,7 @@ impl State {
     }
 
     pub(super) fn poll_ended(&mut self, now: Instant) {
+        self.metrics.polls.ended(now);
         if self.mode == Mode::Subscribed
             && let Some(group) = &mut self.group
         {
@@ -320,6 +328,9 @@ impl State {
         }
         if let Some(position) = moved {
             self.positions.advance(&partition, position);
+            if let Some(assigned) = self.positions.get_mut(&partition) {
+                self.metrics.moved(assigned, self.limits.isolation, now);
+            }
         }
         if moved.is_some() || settled.part.is_some() {
             self.commits.outstanding = true;
@@ -465,6 +476,12 @@ impl State {
         if self.positions.partitions.is_empty() {
             self.give_up();
         }
+    }
+
+    /// Reads what is counted.
+    pub(super) fn read_metrics(&mut self, metrics: &mut Metrics, now: Instant) {
+        let (isolation, has_group) = (self.limits.isolation, self.group.is_some());
+        self.metrics.read(metrics, &mut self.positions, isolation, has_group, now);
     }
 
     /// No partition is this consumer's any more.

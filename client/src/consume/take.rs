@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Core;
 use super::decode;
-use super::records::Records;
+use super::records::{Part, Records};
 use super::state::{Settled, Subject};
 use crate::error::Error;
 
@@ -19,6 +19,7 @@ impl Core {
         // One at a time: a partition's batches are handed out in their order.
         let mut decompressor = self.decompressor.lock();
         let mut records = Records::default();
+        let mut tally = Tally::default();
         if let Some(fault) = self.state.lock().next_fault() {
             return Err(fault);
         }
@@ -29,9 +30,11 @@ impl Core {
             let check_crcs = self.config.check_crcs;
             // Not under the state's lock: this is most of a consumer's work.
             let read = decode::read(&taken.partition, taken.item, taken.position, left, check_crcs, &mut decompressor);
+            let bytes = read.bytes;
             let is_full = read.part.as_ref().is_some_and(|part| part.count == left);
             let Settled { part, moved, fault, has_room } = self.state.lock().settle(key, read, is_full, now);
             if let Some(part) = part {
+                tally.add(self, &part, bytes, now);
                 records.push(part);
             }
             if let Some(position) = moved {
@@ -48,6 +51,32 @@ impl Core {
             self.state.lock().faults.insert(Subject::Partition(taken.partition), fault);
             break;
         }
+        tally.told(self, now);
         Ok(records)
+    }
+}
+
+/// What a poll hands out of one topic, told once and not with each batch.
+#[derive(Default)]
+struct Tally {
+    topic: Option<Arc<str>>,
+    records: usize,
+    bytes: usize,
+}
+
+impl Tally {
+    fn add(&mut self, core: &Core, part: &Part, bytes: usize, now: Instant) {
+        if self.topic.as_ref().is_none_or(|topic| *topic != part.partition.topic) {
+            self.told(core, now);
+            *self = Self { topic: Some(part.partition.topic.clone()), records: 0, bytes: 0 };
+        }
+        self.records += part.count;
+        self.bytes += bytes;
+    }
+
+    fn told(&self, core: &Core, now: Instant) {
+        if let Some(topic) = &self.topic {
+            core.state.lock().metrics.consumed(topic, self.records, self.bytes, now);
+        }
     }
 }

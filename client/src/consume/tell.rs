@@ -16,6 +16,7 @@ tokio::task_local! {
 struct Calling<'a> {
     core: &'a Core,
     call: Call,
+    began: Instant,
     is_told: bool,
 }
 
@@ -26,6 +27,8 @@ impl Drop for Calling<'_> {
             let mut state = self.core.state.lock();
             if self.is_told {
                 state.listening.ended(&self.call);
+                let took = now.saturating_duration_since(self.began);
+                state.metrics.coordinator.listened(self.call.event, took, now);
             }
             state.call_ended(now);
         }
@@ -88,7 +91,7 @@ impl Core {
         loop {
             let now = self.cluster.runtime().now();
             let Some(call) = self.state.lock().begin_call(now) else { return Ok(()) };
-            let mut calling = Calling { core: self, call, is_told: false };
+            let mut calling = Calling { core: self, call, began: now, is_told: false };
             let outcome = CALLED_BY.scope(self.address(), calling.call.run(consumer)).await;
             calling.is_told = true;
             if let Err(error) = outcome {

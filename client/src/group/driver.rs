@@ -14,9 +14,12 @@ use super::classic::Step;
 use super::{Identity, Leave, modern};
 use crate::cluster::{Cluster, Coordinated, Lane};
 use crate::connection::Versions;
-use crate::consume::{Core, GroupWork, PATIENCE, Questions, commit_before_rebalance, deadline};
+use crate::consume::{
+    CoordinatorSensors, Core, GroupWork, PATIENCE, Questions, commit_before_rebalance, deadline, milliseconds,
+};
 use crate::deadline::sleep_until;
 use crate::error::{Error, Kind};
+use crate::telemetry::Sensor;
 
 /// What a join may take beyond the time that the group waits for its members (edge 58).
 const JOIN_SLACK: Duration = Duration::from_secs(5);
@@ -121,26 +124,48 @@ fn send(core: &Arc<Core>, group: &Str, step: Step, requests: &mut JoinSet<Reply>
     match step {
         Step::Heartbeat(request) => {
             let sender = Identity { generation: request.generation_id, member_id: request.member_id.clone() };
+            let began = Instant::now();
+            core.state.lock().metrics.coordinator.heartbeat_sent(began);
             requests.spawn(async move {
                 let answer =
                     tell(&core, &group, request, timeout, Questions::after(PATIENCE), |response| response.error_code)
                         .await;
+                if answer.as_ref().is_ok_and(|response| response.error_code.is_none()) {
+                    count(&core, began, |coordinator| &mut coordinator.heartbeat);
+                }
                 Reply::Heartbeat(sender, answer.map(|response| response.error_code))
             });
         }
         // The coordinator answers these once the other members have come: it is asked after less impatiently.
         Step::Join(request, attempt) => {
+            let began = Instant::now();
+            core.state.lock().metrics.coordinator.rebalance_began(began);
             requests.spawn(async move {
                 let answer =
-                    tell(&core, &group, request, patient, Questions::every(interval), |response| response.error_code);
-                Reply::Joined(attempt, answer.await)
+                    tell(&core, &group, request, patient, Questions::every(interval), |response| response.error_code)
+                        .await;
+                match answer.as_ref().map(|response| response.error_code) {
+                    Ok(Code::None) => count(&core, began, |coordinator| &mut coordinator.join),
+                    // The id that it is to join with.
+                    Ok(Code::MemberIdRequired) => {}
+                    _ => core.state.lock().metrics.coordinator.rebalance_failed(Instant::now()),
+                }
+                Reply::Joined(attempt, answer)
             });
         }
         Step::Sync(request, attempt) => {
+            let began = Instant::now();
             requests.spawn(async move {
                 let answer =
-                    tell(&core, &group, request, patient, Questions::every(interval), |response| response.error_code);
-                Reply::Synced(attempt, answer.await)
+                    tell(&core, &group, request, patient, Questions::every(interval), |response| response.error_code)
+                        .await;
+                if answer.as_ref().is_ok_and(|response| response.error_code.is_none()) {
+                    count(&core, began, |coordinator| &mut coordinator.sync);
+                    core.state.lock().metrics.coordinator.rebalanced(Instant::now());
+                } else {
+                    core.state.lock().metrics.coordinator.rebalance_failed(Instant::now());
+                }
+                Reply::Synced(attempt, answer)
             });
         }
         Step::Leave(Some(request)) => {
@@ -161,8 +186,14 @@ fn send_modern(core: &Arc<Core>, group: &Str, step: modern::Step, requests: &mut
     match step {
         modern::Step::Commit => {}
         modern::Step::Heartbeat(request, number) => {
+            let began = Instant::now();
+            core.state.lock().metrics.coordinator.heartbeat_sent(began);
             requests.spawn(async move {
-                Reply::Modern(number, modern::driver::heartbeat(&core.cluster, &group, request, timeout).await)
+                let answer = modern::driver::heartbeat(&core.cluster, &group, request, timeout).await;
+                if answer.as_ref().is_ok_and(|response| response.error_code.is_none()) {
+                    count(&core, began, |coordinator| &mut coordinator.heartbeat);
+                }
+                Reply::Modern(number, answer)
             });
         }
         modern::Step::Leave(request) => {
@@ -174,6 +205,12 @@ fn send_modern(core: &Arc<Core>, group: &Str, step: modern::Step, requests: &mut
             });
         }
     }
+}
+
+/// Counts how long the coordinator took for what it did.
+fn count(core: &Core, began: Instant, sensor: impl FnOnce(&mut CoordinatorSensors) -> &mut Sensor) {
+    let now = Instant::now();
+    sensor(&mut core.state.lock().metrics.coordinator).record(milliseconds(now.saturating_duration_since(began)), now);
 }
 
 /// Sends what is for the coordinator alone, on the connection that is for such.

@@ -98,10 +98,10 @@ impl ProducerMetrics {
     pub(super) fn read(&self, metrics: &mut Metrics, buffer: Buffer, now: Instant) {
         let mut state = self.state.lock();
         state.all.buffer = buffer;
-        metrics.read(PRODUCER_GROUP, None, PRODUCER, &state.all, now);
+        metrics.read(PRODUCER_GROUP, &[], PRODUCER, &state.all, now);
         state.forget_idle(now);
         for (topic, sensors) in &state.topics {
-            metrics.read(TOPIC_GROUP, Some(("topic", topic)), PRODUCER_TOPIC, sensors, now);
+            metrics.read(TOPIC_GROUP, &[("topic", topic)], PRODUCER_TOPIC, sensors, now);
         }
     }
 

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use ottla_wire::Uuid;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
@@ -55,6 +56,7 @@ use crate::deadline::after;
 use crate::error::{Error, Kind};
 use crate::record::Record;
 use crate::runtime::Environment;
+use crate::telemetry::push::{self, Source, Telemetry};
 use crate::telemetry::{Metrics, Role};
 use append::Append;
 use batch::Limits;
@@ -83,7 +85,7 @@ use topics::Topics;
 #[derive(Clone, Debug)]
 pub struct Producer {
     core: Arc<Core>,
-    _handle: Arc<Handle>,
+    handle: Arc<Handle>,
 }
 
 /// A record that [`Producer::try_enqueue`] could not take.
@@ -118,12 +120,15 @@ struct Core {
 
 /// Dropped with the last clone of a producer.
 #[derive(Debug)]
-struct Handle(Arc<Core>);
+struct Handle {
+    core: Arc<Core>,
+    telemetry: Option<Telemetry>,
+}
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.closing.store(true, Ordering::SeqCst);
-        self.0.inbox.wake.notify_one();
+        self.core.closing.store(true, Ordering::SeqCst);
+        self.core.inbox.wake.notify_one();
     }
 }
 
@@ -225,7 +230,12 @@ impl Producer {
         if self.core.events.send(Event::Close { deadline, done }).is_err() {
             return self.core.unnoticed();
         }
-        match wait.await {
+        let left = wait.await;
+        if let Some(telemetry) = &self.handle.telemetry {
+            let now = self.core.cluster.runtime().now();
+            telemetry.close(deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(now))).await;
+        }
+        match left {
             Ok(0) => self.core.unnoticed(),
             Ok(records) => {
                 let _ = self.core.unnoticed();
@@ -243,10 +253,16 @@ impl Producer {
 
     /// What the producer counts, as it is now: the metrics of Kafka's Java client.
     pub fn metrics(&self) -> Metrics {
-        let now = self.core.cluster.runtime().now();
-        let mut metrics = self.core.cluster.metrics().read(now);
-        self.core.metrics.read(&mut metrics, self.core.memory.level(), now);
-        metrics.counted(now)
+        self.core.metrics()
+    }
+
+    /// The id that a broker gave this producer, by which it knows the metrics that are pushed to it (KIP-714).
+    ///
+    /// # Errors
+    /// [`Kind::Timeout`] after `timeout`, [`Kind::State`] if `enable.metrics.push` is false, and
+    /// [`Kind::UnsupportedVersion`] if the brokers take no metrics of clients.
+    pub async fn client_instance_id(&self, timeout: Duration) -> Result<Uuid, Error> {
+        push::client_instance_id(self.handle.telemetry.as_ref(), &self.core.cluster, timeout).await
     }
 
     /// How many partitions a topic has.
@@ -295,7 +311,23 @@ impl Producer {
             config,
         });
         driver::start(&core, receiver);
-        Ok(Self { _handle: Arc::new(Handle(core.clone())), core })
+        let weak = Arc::downgrade(&core);
+        let telemetry = Telemetry::start(&core.cluster, weak);
+        Ok(Self { handle: Arc::new(Handle { core: core.clone(), telemetry }), core })
+    }
+}
+
+impl Source for Core {
+    fn metrics(&self) -> Metrics {
+        let now = self.cluster.runtime().now();
+        let mut metrics = self.cluster.metrics().read(now);
+        self.metrics.read(&mut metrics, self.memory.level(), now);
+        metrics.counted(now)
+    }
+
+    fn labels(&self) -> Vec<(&'static str, String)> {
+        let id = &self.config.transactional_id;
+        if id.is_empty() { Vec::new() } else { vec![("transactional_id", id.clone())] }
     }
 }
 

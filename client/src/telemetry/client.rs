@@ -9,7 +9,9 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::is_over;
-use super::names::{APP, APP_GROUP, CLIENT, COUNT, COUNT_GROUP, NODE, PRODUCER_CLIENT, Role};
+use super::names::{
+    APP, APP_GROUP, CLIENT, COUNT, COUNT_GROUP, FETCH_CLIENT, FETCH_GROUP, NODE, PRODUCER_CLIENT, Role,
+};
 use super::snapshot::Metrics;
 use super::stats::{Sensor, Windows};
 
@@ -85,16 +87,19 @@ impl ClientMetrics {
     /// Reads what every client has.
     pub(crate) fn read(&self, now: Instant) -> Metrics {
         let mut metrics = Metrics::new(self.client_id.clone());
-        metrics.read(APP_GROUP, None, APP, &self.app, now);
+        metrics.read(APP_GROUP, &[], APP, &self.app, now);
         let mut state = self.state.lock();
-        metrics.read(self.role.group(), None, CLIENT, &state.client, now);
+        metrics.read(self.role.group(), &[], CLIENT, &state.client, now);
         if self.role == Role::Producer {
-            metrics.read(self.role.group(), None, PRODUCER_CLIENT, &state.client, now);
+            metrics.read(self.role.group(), &[], PRODUCER_CLIENT, &state.client, now);
+        }
+        if self.role == Role::Consumer {
+            metrics.read(FETCH_GROUP, &[], FETCH_CLIENT, &state.client, now);
         }
         state.forget_idle(now);
         for (id, node) in &state.nodes {
             let name = format!("node-{id}").into();
-            metrics.read(self.role.node_group(), Some(("node-id", &name)), NODE, node, now);
+            metrics.read(self.role.node_group(), &[("node-id", &name)], NODE, node, now);
         }
         metrics
     }
@@ -167,7 +172,7 @@ impl Metrics {
     /// Adds how many there are: the last thing to be read.
     pub(crate) fn counted(mut self, now: Instant) -> Self {
         let count = self.len() + COUNT.len();
-        self.read(COUNT_GROUP, None, COUNT, &count, now);
+        self.read(COUNT_GROUP, &[], COUNT, &count, now);
         self
     }
 }

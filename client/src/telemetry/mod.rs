@@ -1,8 +1,10 @@
 //! What can be watched: metrics, and spans.
 //!
 //! ```text
-//! connection ──► ClientMetrics ─┐                        ┌─► Metrics: iterate, find
-//! produce    ──► Sensors       ─┴─ read(now), by names ──┴─► record(): the crate `metrics`
+//! connection ──► ClientMetrics ─┐
+//! produce    ──► Sensors       ─┤                        ┌─► Metrics: iterate, find
+//! consume    ──► State         ─┴─ read(now), by names ──┼─► record(): the crate `metrics`
+//!                                                        └─► push: to brokers that ask for them
 //! ```
 //!
 //! Numbers are kept per request, per batch and per call that waits, never per record. [`names`] lists every metric,
@@ -16,12 +18,16 @@ mod client;
 #[cfg(feature = "metrics")]
 mod export;
 mod names;
+pub(crate) mod push;
 mod snapshot;
 pub(crate) mod spans;
 mod stats;
 
 pub(crate) use client::ClientMetrics;
-pub(crate) use names::{PRODUCER, PRODUCER_GROUP, PRODUCER_TOPIC, Role, TOPIC_GROUP};
+pub(crate) use names::{
+    CONSUMER_GROUP, COORDINATOR, COORDINATOR_GROUP, FETCH, FETCH_GROUP, FETCH_PARTITION, FETCH_TOPIC, POLL, PRODUCER,
+    PRODUCER_GROUP, PRODUCER_TOPIC, Role, TOPIC_GROUP,
+};
 pub use snapshot::{Metric, MetricValue, Metrics};
 pub(crate) use stats::{Sensor, Windows};
 

@@ -34,8 +34,8 @@ pub struct Metric {
     name: &'static str,
     description: &'static str,
     client_id: Arc<str>,
-    /// The tag beside `client-id`.
-    tag: Option<(&'static str, Arc<str>)>,
+    /// The tags beside `client-id`.
+    tags: [Option<(&'static str, Arc<str>)>; 2],
     value: MetricValue,
 }
 
@@ -59,22 +59,23 @@ impl Metrics {
         Self::new("".into())
     }
 
-    /// Reads one table of metrics from what they are kept in.
+    /// Reads one table of metrics from what they are kept in; at most two tags tell them from others.
     pub(crate) fn read<S>(
         &mut self,
         group: &'static str,
-        tag: Option<(&'static str, &Arc<str>)>,
+        tags: &[(&'static str, &Arc<str>)],
         rows: &'static [Row<S>],
         from: &S,
         now: Instant,
     ) {
         let client_id = &self.client_id;
+        let tags = [0, 1].map(|nth| tags.get(nth).map(|(key, value)| (*key, (*value).clone())));
         self.metrics.extend(rows.iter().map(|row| Metric {
             group,
             name: row.name,
             description: row.about,
             client_id: client_id.clone(),
-            tag: tag.map(|(key, value)| (key, value.clone())),
+            tags: tags.clone(),
             value: match row.value {
                 Value::Number(read) => MetricValue::Number(read(from, now)),
                 Value::Text(read) => MetricValue::Text(read(from).into()),
@@ -142,9 +143,11 @@ impl Metric {
         self.description
     }
 
-    /// What tells it from others of its name: `client-id`, and `topic` or `node-id` where it is of one.
+    /// What tells it from others of its name: `client-id`, and `topic`, `partition` or `node-id` where it is of one.
     pub fn tags(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        [("client-id", &*self.client_id)].into_iter().chain(self.tag.iter().map(|(key, value)| (*key, &**value)))
+        [("client-id", &*self.client_id)]
+            .into_iter()
+            .chain(self.tags.iter().flatten().map(|(key, value)| (*key, &**value)))
     }
 
     /// The tag called `key`.

@@ -54,6 +54,47 @@ pub(crate) fn produced(span: &Span, records: usize, result: Result<i64, &Error>)
     };
 }
 
+/// A poll, within the caller's span, from its begin to what it hands out, or to the error in `error`.
+pub(crate) fn poll(client_id: &str, group: &str) -> Span {
+    debug_span!(
+        target: "ottla::poll",
+        "kafka.poll",
+        otel.kind = "client",
+        messaging.system = "kafka",
+        messaging.operation.type = "receive",
+        messaging.operation.name = "poll",
+        messaging.client.id = client_id,
+        messaging.consumer.group.name = group,
+        messaging.batch.message_count = Empty,
+        error = Empty,
+    )
+}
+
+/// What a poll came to.
+pub(crate) fn polled(span: &Span, outcome: Result<usize, &Error>) {
+    match outcome {
+        Ok(records) => span.record("messaging.batch.message_count", records),
+        Err(error) => failed(span, error),
+    };
+}
+
+/// A commit of the offsets of so many partitions, from its request to its answer, or to the error in `error`.
+pub(crate) fn commit(client_id: &str, group: &str, partitions: usize) -> Span {
+    debug_span!(
+        target: "ottla::commit",
+        parent: None,
+        "kafka.commit",
+        otel.kind = "client",
+        messaging.system = "kafka",
+        messaging.operation.type = "settle",
+        messaging.operation.name = "commit",
+        messaging.client.id = client_id,
+        messaging.consumer.group.name = group,
+        kafka.partitions = partitions,
+        error = Empty,
+    )
+}
+
 /// Why it did not come to its end.
 pub(crate) fn failed<'a>(span: &'a Span, error: &Error) -> &'a Span {
     span.record("error", tracing::field::display(error))

@@ -40,6 +40,7 @@ struct Sample {
     events: u64,
     sum: f64,
     max: f64,
+    min: f64,
 }
 
 impl Sensor {
@@ -60,7 +61,7 @@ impl Sensor {
                 {
                     self.samples.pop_front();
                 }
-                self.samples.push_back(Sample { began: now, last: now, events: 1, sum: value, max: value });
+                self.samples.push_back(Sample { began: now, last: now, events: 1, sum: value, max: value, min: value });
             }
         }
     }
@@ -74,6 +75,11 @@ impl Sensor {
     /// The largest value; NaN if there was none of late.
     pub(crate) fn max(&self, now: Instant) -> f64 {
         self.counting(now).map(|sample| sample.max).fold(f64::NAN, f64::max)
+    }
+
+    /// The smallest value; NaN if there was none of late.
+    pub(crate) fn min(&self, now: Instant) -> f64 {
+        self.counting(now).map(|sample| sample.min).fold(f64::NAN, f64::min)
     }
 
     /// The sum of the values per second.
@@ -124,6 +130,7 @@ impl Sample {
         self.events += 1;
         self.sum += value;
         self.max = self.max.max(value);
+        self.min = self.min.min(value);
     }
 
     fn is_over(&self, all: Duration, now: Instant) -> bool {
@@ -156,6 +163,7 @@ mod tests {
         sensor.record(20.0, start + 29 * SECOND);
         sensor.record(3.0, start + 31 * SECOND);
         assert_eq!((sensor.avg(start + 31 * SECOND), sensor.max(start + 31 * SECOND)), (11.0, 20.0));
+        assert_eq!((sensor.min(start), sensor.min(start + 31 * SECOND)), (3.0, 3.0));
         // The last value of the first window was at 29 s: it counts until 89 s.
         assert_eq!(sensor.max(start + 88 * SECOND), 20.0);
         assert_eq!((sensor.avg(start + 89 * SECOND), sensor.max(start + 89 * SECOND)), (3.0, 3.0));

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use ottla_wire::Uuid;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Reply;
@@ -100,6 +101,14 @@ impl TransactionalProducer {
     /// What the producer counts, as [`Producer::metrics`].
     pub fn metrics(&self) -> Metrics {
         self.producer.metrics()
+    }
+
+    /// As [`Producer::client_instance_id`].
+    ///
+    /// # Errors
+    /// Those of it.
+    pub async fn client_instance_id(&self, timeout: Duration) -> Result<Uuid, Error> {
+        self.producer.client_instance_id(timeout).await
     }
 
     /// How many partitions a topic has.

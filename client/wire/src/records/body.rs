@@ -111,6 +111,12 @@ impl Body {
 }
 
 impl Cursor {
+    /// Bytes of the body that lie before it.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
     /// How many records follow.
     #[must_use]
     pub fn remaining(&self) -> usize {

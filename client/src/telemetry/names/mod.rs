@@ -4,6 +4,13 @@
 
 use tokio::time::Instant;
 
+mod consumer;
+
+pub(super) use consumer::FETCH_CLIENT;
+pub(crate) use consumer::{
+    CONSUMER_GROUP, COORDINATOR, COORDINATOR_GROUP, FETCH, FETCH_GROUP, FETCH_PARTITION, FETCH_TOPIC, POLL,
+};
+
 use super::client::{App, Client, Node};
 use crate::produce::{Sensors, TopicSensors};
 
@@ -55,7 +62,7 @@ impl Role {
     pub(super) fn group(self) -> &'static str {
         match self {
             Self::Admin => "admin-client-metrics",
-            Self::Consumer => "consumer-metrics",
+            Self::Consumer => CONSUMER_GROUP,
             Self::Producer => PRODUCER_GROUP,
         }
     }
