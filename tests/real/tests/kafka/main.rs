@@ -8,5 +8,6 @@ mod embedded_transactions;
 mod groups;
 mod produce;
 mod program;
+mod share;
 mod transactional_producer;
 mod transactions;
