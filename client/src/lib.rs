@@ -14,13 +14,14 @@ mod panicked;
 mod produce;
 mod record;
 mod runtime;
+mod share;
 mod telemetry;
 
 pub use admin::{
     Admin, CreatedTopic, GroupDescription, GroupListing, GroupListings, GroupState, GroupType, MemberDescription,
     NewTopic, OffsetSpec, PartitionDescription, TopicDescription, TopicListing,
 };
-pub use config::{AdminBuilder, ConsumerBuilder, ProducerBuilder};
+pub use config::{AdminBuilder, ConsumerBuilder, ProducerBuilder, ShareConsumerBuilder};
 pub use consume::{
     Called, CloseOptions, ConsumedRecord, Consumer, ConsumerInterceptor, HeaderRefs, OffsetAndMetadata,
     OffsetAndTimestamp, OwnedRecord, PendingCommit, RebalanceListener, RecordIter, RecordStream, Records, Subscription,
@@ -39,6 +40,9 @@ pub use produce::{
     RoundRobinPartitioner, Transaction, TransactionalProducer, Unfinished,
 };
 pub use record::{Payload, Record, TopicPartition};
+pub use share::{
+    AcknowledgeType, AcknowledgementCommitCallback, CommitResults, ShareConsumer, ShareRecords, TopicIdPartition,
+};
 pub use telemetry::{Metric, MetricValue, Metrics};
 
 /// What the README shows compiles.

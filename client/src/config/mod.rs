@@ -10,6 +10,7 @@ mod admin;
 mod client;
 mod consumer;
 mod producer;
+mod share;
 mod value;
 mod without_effect;
 
@@ -21,9 +22,11 @@ pub use consumer::ConsumerBuilder;
 pub(crate) use consumer::ConsumerConfig;
 pub use producer::ProducerBuilder;
 pub(crate) use producer::ProducerConfig;
+pub use share::ShareConsumerBuilder;
+pub(crate) use share::ShareConsumerConfig;
 pub use value::{
     Acks, AssignmentStrategy, ClientDnsLookup, GroupProtocol, IsolationLevel, OffsetReset, RecordingLevel,
-    RecoveryStrategy,
+    RecoveryStrategy, ShareAcknowledgementMode, ShareAcquireMode,
 };
 
 /// A type that a setting's text can be read into.

@@ -152,6 +152,55 @@ impl Setting for GroupProtocol {
     }
 }
 
+/// How a share consumer acknowledges what it was handed out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ShareAcknowledgementMode {
+    /// Record by record, each before the next poll.
+    Explicit,
+    /// The next poll or commit accepts all of the last poll.
+    Implicit,
+}
+
+impl Setting for ShareAcknowledgementMode {
+    const ALLOWED: &'static str = "`implicit` or `explicit`";
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text.to_ascii_lowercase().as_str() {
+            "explicit" => Self::Explicit,
+            "implicit" => Self::Implicit,
+            _ => return None,
+        })
+    }
+}
+
+/// How many records a broker delivers to a share consumer at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ShareAcquireMode {
+    /// Whole batches: `max.poll.records`, and what shares a batch with them.
+    BatchOptimized,
+    /// `max.poll.records` at most, of one broker at a time.
+    RecordLimit,
+}
+
+impl ShareAcquireMode {
+    pub(crate) fn to_wire(self) -> i8 {
+        match self {
+            Self::BatchOptimized => 0,
+            Self::RecordLimit => 1,
+        }
+    }
+}
+
+impl Setting for ShareAcquireMode {
+    const ALLOWED: &'static str = "`batch_optimized` or `record_limit`";
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text.to_ascii_lowercase().as_str() {
+            "batch_optimized" => Self::BatchOptimized,
+            "record_limit" => Self::RecordLimit,
+            _ => return None,
+        })
+    }
+}
+
 /// How names of brokers are looked up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ClientDnsLookup {

@@ -25,10 +25,27 @@ const FIXED: &[(&str, &[&str])] = &[
 /// Prefixes of properties that mean nothing while `security.protocol` is PLAINTEXT.
 const SECURITY: &[&str] = &["sasl.", "ssl."];
 
-const OTHERS: &[&str] = &["bootstrap.controllers", "share.acknowledgement.mode"];
+const OTHERS: &[&str] = &["bootstrap.controllers"];
+
+/// Properties of a consumer that cannot be those of a share consumer, as in Java.
+const NOT_SHARED: &[&str] = &[
+    "auto.offset.reset",
+    "enable.auto.commit",
+    "group.instance.id",
+    "group.protocol",
+    "group.remote.assignor",
+    "heartbeat.interval.ms",
+    "interceptor.classes",
+    "isolation.level",
+    "partition.assignment.strategy",
+    "session.timeout.ms",
+];
 
 /// Takes a key without a row, or says why not.
 pub(super) fn check(client: &str, key: &str, value: &str) -> Result<(), Error> {
+    if client == "ShareConsumerConfig" && NOT_SHARED.contains(&key) {
+        return Err(Error::new(Kind::Config, format!("setting `{key}` cannot be set for a share group")));
+    }
     if JVM_ONLY.contains(&key) {
         tracing::warn!("setting `{key}` has no effect outside Java");
         return Ok(());
@@ -47,7 +64,10 @@ pub(super) fn check(client: &str, key: &str, value: &str) -> Result<(), Error> {
     if OTHERS.contains(&key) || SECURITY.iter().any(|prefix| key.starts_with(prefix)) {
         return Err(Error::new(Kind::Config, format!("setting `{key}` is not supported yet")));
     }
-    let client = client.trim_end_matches("Config").to_lowercase();
+    let client = match client {
+        "ShareConsumerConfig" => "share consumer".to_owned(),
+        client => client.trim_end_matches("Config").to_lowercase(),
+    };
     let message = match nearest(&client, key) {
         Some(near) => format!("setting `{key}` is not one of a {client}: did you mean `{near}`?"),
         None => format!("setting `{key}` is not one of a {client}"),
@@ -60,6 +80,7 @@ fn nearest(client: &str, key: &str) -> Option<&'static str> {
     let rows = match client {
         "producer" => super::ProducerBuilder::SETTINGS,
         "consumer" => super::ConsumerBuilder::SETTINGS,
+        "share consumer" => super::ShareConsumerBuilder::SETTINGS,
         _ => super::AdminBuilder::SETTINGS,
     };
     let (distance, near) = rows.iter().map(|row| (distance(key, row.key), row.key)).min()?;

@@ -53,7 +53,7 @@ impl Questions {
 /// says that there is a newer leader, the request is given up.
 ///
 /// A fetch's connection is given up with it: nothing else is on that.
-pub(super) async fn ask_leader<R: Request + Send + 'static>(
+pub(crate) async fn ask_leader<R: Request + Send + 'static>(
     cluster: &Cluster,
     broker: i32,
     lane: Lane,
@@ -102,7 +102,7 @@ pub(crate) fn deadline(wait: Duration) -> Instant {
 /// Runs `work` on the client's runtime: callers may live on any, or on none.
 ///
 /// Dropping the future ends the work, unless it was [`detached`](Running::detached).
-pub(super) fn run<T: Send + 'static>(
+pub(crate) fn run<T: Send + 'static>(
     cluster: &Arc<Cluster>,
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Running<Result<T, Error>> {
@@ -114,7 +114,7 @@ pub(super) fn run<T: Send + 'static>(
 }
 
 /// Resolves after `wait`, by the client's clock; at once if its runtime has ended.
-pub(super) fn timer(cluster: &Arc<Cluster>, wait: Duration) -> Running<()> {
+pub(crate) fn timer(cluster: &Arc<Cluster>, wait: Duration) -> Running<()> {
     let (done, outcome) = oneshot::channel();
     let task = cluster.runtime().spawn(async move {
         tokio::time::sleep(wait).await;
@@ -125,14 +125,14 @@ pub(super) fn timer(cluster: &Arc<Cluster>, wait: Duration) -> Running<()> {
 
 /// Work on the client's runtime, on its way.
 #[derive(Debug)]
-pub(super) struct Running<T> {
+pub(crate) struct Running<T> {
     outcome: oneshot::Receiver<T>,
     task: Option<AbortHandle>,
 }
 
 impl<T> Running<T> {
     /// Goes on even if nobody waits.
-    pub(super) fn detached(mut self) -> Self {
+    pub(crate) fn detached(mut self) -> Self {
         self.task = None;
         self
     }

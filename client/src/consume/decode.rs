@@ -15,7 +15,7 @@ use crate::TopicPartition;
 use crate::error::{Error, Kind};
 
 /// A body that decompresses to more is not believed.
-pub(super) const MAX_DECOMPRESSED: usize = 512 << 20;
+pub(crate) const MAX_DECOMPRESSED: usize = 512 << 20;
 
 /// One thing to hand out.
 #[derive(Debug)]
@@ -195,6 +195,7 @@ fn take(partition: &TopicPartition, mut open: Open, position: Position, max: usi
             count,
             timestamp_type: open.timestamp_type,
             epoch: open.epoch,
+            delivery_count: None,
         });
     }
     if read.flaw.is_some() {

@@ -50,21 +50,25 @@ mod subscription;
 mod take;
 mod tell;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use call::{PATIENCE, Questions, deadline};
+pub(crate) use call::{PATIENCE, Questions, ask_leader, deadline, run, timer};
 pub use close::CloseOptions;
 pub use committer::PendingCommit;
 pub(crate) use committer::commit_before_rebalance;
+<<<<<<< HEAD
 pub use intercept::{ConsumerInterceptor, ConsumerInterceptors};
+=======
+pub(crate) use decode::MAX_DECOMPRESSED;
+>>>>>>> share
 pub use listener::{Called, RebalanceListener};
 pub(crate) use metrics::{CoordinatorSensors, Distances, FetchSensors, PollSensors, TopicFetchSensors, milliseconds};
 pub use offset::{OffsetAndMetadata, OffsetAndTimestamp};
 pub(crate) use rebalance::GroupWork;
-pub(crate) use records::known_epoch;
 pub use records::{ConsumedRecord, HeaderRefs, OwnedRecord, RecordIter, Records, TimestampType};
+pub(crate) use records::{Part, known_epoch};
 pub use stream::RecordStream;
 pub use subscription::Subscription;
 

@@ -36,17 +36,19 @@ pub struct Records {
 
 /// A run of records of one batch. All of them were checked.
 #[derive(Clone, Debug)]
-pub(super) struct Part {
-    pub(super) partition: TopicPartition,
-    pub(super) body: Body,
-    pub(super) start: Cursor,
-    pub(super) count: usize,
-    pub(super) timestamp_type: TimestampType,
-    pub(super) epoch: i32,
+pub(crate) struct Part {
+    pub(crate) partition: TopicPartition,
+    pub(crate) body: Body,
+    pub(crate) start: Cursor,
+    pub(crate) count: usize,
+    pub(crate) timestamp_type: TimestampType,
+    pub(crate) epoch: i32,
+    /// How often they were delivered, if by a share group.
+    pub(crate) delivery_count: Option<i16>,
 }
 
 impl Records {
-    pub(super) fn push(&mut self, part: Part) {
+    pub(crate) fn push(&mut self, part: Part) {
         self.len += part.count;
         self.parts.push(part);
     }
@@ -129,6 +131,7 @@ impl<'a> IntoIterator for &'a Records {
 }
 
 impl Part {
+<<<<<<< HEAD
     /// The runs of records of which `keep` says so.
     fn runs(&self, keep: &mut impl FnMut(&ConsumedRecord<'_>) -> bool, mut each: impl FnMut(Self)) {
         let mut records = self.body.records_from(self.start);
@@ -152,6 +155,9 @@ impl Part {
     }
 
     fn records(&self) -> impl Iterator<Item = ConsumedRecord<'_>> {
+=======
+    pub(crate) fn records(&self) -> impl Iterator<Item = ConsumedRecord<'_>> {
+>>>>>>> share
         // Every one was read once before: none fails now.
         self.body
             .records_from(self.start)
@@ -202,7 +208,7 @@ impl<'a> Iterator for RecordIter<'a> {
 impl ExactSizeIterator for RecordIter<'_> {}
 impl FusedIterator for RecordIter<'_> {}
 
-/// One record, borrowed from its [`Records`].
+/// One record, borrowed from its [`Records`] or [`ShareRecords`](crate::ShareRecords).
 #[derive(Clone)]
 pub struct ConsumedRecord<'a> {
     record: RecordRef<'a>,
@@ -258,6 +264,12 @@ impl<'a> ConsumedRecord<'a> {
     /// The epoch of the leader that took the record, if the broker says.
     pub fn leader_epoch(&self) -> Option<i32> {
         known_epoch(self.part.epoch)
+    }
+
+    /// How often the record was delivered by its share group, this time included: 1 or more. None where it was read by
+    /// a [`Consumer`](crate::Consumer).
+    pub fn delivery_count(&self) -> Option<i16> {
+        self.part.delivery_count
     }
 
     /// A copy that keeps nothing else in memory.
@@ -354,6 +366,7 @@ mod tests {
                 count: 2,
                 timestamp_type: TimestampType::CreateTime,
                 epoch: -1,
+                delivery_count: None,
             });
         }
         records
@@ -422,6 +435,7 @@ mod tests {
             count: 2,
             timestamp_type: TimestampType::LogAppendTime,
             epoch: 4,
+            delivery_count: None,
         };
         let mut records = Records::default();
         records.push(part);

@@ -9,5 +9,6 @@ mod group_cooperative;
 mod groups;
 mod produce;
 mod program;
+mod share;
 mod transactional_producer;
 mod transactions;
