@@ -304,13 +304,10 @@ impl State {
                 }
             }
         }
-<<<<<<< HEAD
         if arrived.moves {
             self.wake_fetchers();
         }
-=======
         self.metrics.fetched(now);
->>>>>>> watch
         arrived.is_ready |= self.wakes_polls();
         arrived
     }
@@ -341,11 +338,8 @@ impl State {
         }
         assigned.recovered();
         assigned.fetch_offset = split.next;
-<<<<<<< HEAD
         (assigned.fetch_epoch, assigned.valid_for) = (split.epoch, asked.leader_epoch);
-=======
         self.metrics.brought(&asked.partition, received, split.items.iter().map(Item::records).sum());
->>>>>>> watch
         for item in split.items {
             assigned.queue.push(item);
         }

@@ -58,11 +58,8 @@ pub(crate) use call::{PATIENCE, Questions, ask_leader, deadline, run, timer};
 pub use close::CloseOptions;
 pub use committer::PendingCommit;
 pub(crate) use committer::commit_before_rebalance;
-<<<<<<< HEAD
 pub use intercept::{ConsumerInterceptor, ConsumerInterceptors};
-=======
 pub(crate) use decode::MAX_DECOMPRESSED;
->>>>>>> share
 pub use listener::{Called, RebalanceListener};
 pub(crate) use metrics::{CoordinatorSensors, Distances, FetchSensors, PollSensors, TopicFetchSensors, milliseconds};
 pub use offset::{OffsetAndMetadata, OffsetAndTimestamp};

@@ -520,7 +520,6 @@ impl Assigned {
         }
     }
 
-<<<<<<< HEAD
     /// The broker to fetch from.
     pub(super) fn source(&self) -> Option<i32> {
         let leader = self.leader?;
@@ -549,11 +548,11 @@ impl Assigned {
             (self.fetch, self.is_drained) = (0, false);
         }
         moved
-=======
+    }
+
     /// Records between the beginning of the log and the position, if both are known.
     pub(super) fn lead(&self) -> Option<i64> {
         Some(self.position()?.offset.saturating_sub(self.bounds.log_start?).max(0))
->>>>>>> watch
     }
 
     /// Records between the position and the end that readers of that isolation level see, if both are known.

@@ -131,7 +131,6 @@ impl<'a> IntoIterator for &'a Records {
 }
 
 impl Part {
-<<<<<<< HEAD
     /// The runs of records of which `keep` says so.
     fn runs(&self, keep: &mut impl FnMut(&ConsumedRecord<'_>) -> bool, mut each: impl FnMut(Self)) {
         let mut records = self.body.records_from(self.start);
@@ -154,10 +153,7 @@ impl Part {
         end_run(start, count);
     }
 
-    fn records(&self) -> impl Iterator<Item = ConsumedRecord<'_>> {
-=======
     pub(crate) fn records(&self) -> impl Iterator<Item = ConsumedRecord<'_>> {
->>>>>>> share
         // Every one was read once before: none fails now.
         self.body
             .records_from(self.start)
