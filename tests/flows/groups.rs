@@ -183,6 +183,7 @@ async fn nothing_is_skipped_and_nothing_committed_unread_while_members_come_and_
     }
 }
 
+/// edge 65: what was not handed out, or is still in work, is never committed.
 #[tokio::test(start_paused = true)]
 async fn automatic_commits_cover_what_earlier_polls_handed_out_and_no_more() {
     let broker = orders(1).await;
