@@ -333,16 +333,33 @@ async fn a_commit_under_an_old_epoch_is_tried_again_with_the_new_one() {
     assert_eq!(found[&partition(0)].as_ref().map(|committed| committed.offset), Some(2));
 }
 
-/// edge 62, with nobody left who keeps the epoch.
+/// edge 62, with nobody left who keeps the epoch: it is asked for between the attempts. Then the member leaves.
 #[tokio::test(start_paused = true)]
-async fn the_last_commit_finds_out_its_epoch() {
+async fn the_last_commit_asks_for_its_epoch() {
+    let broker = cluster(1, 1).await;
+    let consumer = joined(&broker, 1).await;
+    append(&broker, 0, 0..2);
+    read(&consumer, 2).await;
+    broker.once(ApiKey::OffsetCommit, Code::StaleMemberEpoch.to_wire());
+    broker.forget_requests();
+    consumer.close(SOON).await.unwrap();
+    assert_eq!(committed(&broker, 0), Some(2));
+    assert_eq!(
+        broker.seen([ApiKey::OffsetCommit, ApiKey::ConsumerGroupHeartbeat]),
+        "OffsetCommit ConsumerGroupHeartbeat OffsetCommit ConsumerGroupHeartbeat"
+    );
+    assert!(group(&broker).members.is_empty());
+}
+
+/// edge 62: the answer that told of a newer epoch was lost.
+#[tokio::test(start_paused = true)]
+async fn a_member_that_closes_before_it_knows_its_epoch_commits_all_the_same() {
     let broker = cluster(1, 1).await;
     let consumer = joined(&broker, 1).await;
     append(&broker, 0, 0..2);
     read(&consumer, 2).await;
     let (id, before) = (id_of(&broker), consumer.group_metadata().unwrap().generation_id());
     let epoch = |broker: &Broker| group(broker).members.iter().find(|member| member.id == id).unwrap().epoch;
-    // Another comes, and what the first is told of the next epoch is lost on its way.
     broker.on(ApiKey::ConsumerGroupHeartbeat).client_id("m").drop_after();
     let second = join(member(&broker, "second")).await;
     broker.until(|broker| epoch(broker) > before).await;

@@ -162,7 +162,8 @@ macro_rules! settings {
                 self
             }
 
-            /// Seeds the client's random numbers, so that backoffs and partition choices repeat.
+            /// Seeds the client's random numbers, so that backoffs and partition choices repeat. With
+            /// `group.protocol=consumer` a member's id is one of them: members of one group need seeds of their own.
             pub fn seed(mut self, seed: u64) -> Self {
                 self.environment.seed = Some(seed);
                 self

@@ -137,7 +137,7 @@ impl Setting for Vec<AssignmentStrategy> {
 pub enum GroupProtocol {
     /// A member leads the group, and shares out the partitions.
     Classic,
-    /// The group's coordinator shares them out (KIP-848).
+    /// The group's coordinator shares them out, and moves only what has to move (KIP-848). Needs Kafka 4.0.
     Consumer,
 }
 

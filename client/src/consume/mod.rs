@@ -188,7 +188,8 @@ impl Consumer {
     }
 
     /// Asks the group to rebalance, for a reason that the coordinator logs (KIP-800): something changed that an assignor
-    /// goes by, say. Returns at once. A rebalance that is on its way counts: no other is begun.
+    /// goes by, say. Returns at once. A rebalance that is on its way counts: no other is begun. With
+    /// `group.protocol=consumer` the coordinator alone decides: then this has no effect but a line in the log.
     ///
     /// # Errors
     /// [`Kind::Config`] without `group.id`, [`Kind::State`] if nothing is [subscribed](Self::subscribe) to.

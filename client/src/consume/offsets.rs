@@ -174,7 +174,8 @@ impl Consumer {
     ///
     /// # Errors
     /// `REBALANCE_IN_PROGRESS` while the group rebalances: after the next poll it may work. `UNKNOWN_MEMBER_ID` or
-    /// `ILLEGAL_GENERATION` if the group went on without this consumer: others may have read the same records.
+    /// `ILLEGAL_GENERATION` if the group went on without this consumer: others may have read the same records;
+    /// `STALE_MEMBER_EPOCH` if some of the partitions went to others meanwhile (KIP-848).
     /// [`Kind::Timeout`] after `default.api.timeout.ms`, [`Kind::Config`] without `group.id`.
     pub async fn commit(&self) -> Result<(), Error> {
         match self.core.handed_out()? {

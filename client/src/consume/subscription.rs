@@ -35,6 +35,9 @@ impl Subscription {
     /// The topics are looked for in metadata that is at most `metadata.max.age.ms` old. Those that Kafka keeps for itself
     /// are left out, unless `exclude.internal.topics` is false. Topics that this client may not see do not match.
     ///
+    /// With `group.protocol=consumer` the coordinator evaluates it, as often as it sees fit, and leaves out what this client
+    /// may not see: what does not satisfy it is an error of the poll, `INVALID_REGULAR_EXPRESSION`.
+    ///
     /// # Errors
     /// [`Kind::Config`] if it is no regular expression, or one that this syntax leaves out: no back references, no
     /// looking around.

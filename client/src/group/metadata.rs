@@ -20,7 +20,7 @@ impl GroupMetadata {
         &self.group_id
     }
 
-    /// The number of the assignment, from 1 on; -1 before the first, and for a consumer that chooses its partitions
+    /// The number of the assignment, from 1 on, or, with `group.protocol=consumer`, the member's epoch; -1 before the first, and for a consumer that chooses its partitions
     /// itself.
     pub fn generation_id(&self) -> i32 {
         self.generation_id

@@ -79,7 +79,8 @@ pub(crate) enum Leave {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum GroupMembershipOperation {
-    /// A member with a `group.instance.id` remains, any other leaves.
+    /// A member with a `group.instance.id` remains, any other leaves. With `group.protocol=consumer` the former says that
+    /// it will be back.
     #[default]
     Default,
     /// It leaves, so that the others take over its partitions at once; one with a `group.instance.id` as well.

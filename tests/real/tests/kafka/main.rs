@@ -7,6 +7,7 @@ mod embedded;
 mod embedded_transactions;
 mod group_cooperative;
 mod groups;
+mod groups_modern;
 mod produce;
 mod program;
 mod share;
