@@ -9,6 +9,7 @@ mod consume_epochs;
 mod consume_faults;
 mod consume_followers;
 mod consume_lag;
+mod consume_resets;
 mod consume_sessions;
 mod consume_stream;
 mod consumer_interceptors;

@@ -19,13 +19,13 @@ with_client_rows! {
         own {
             "allow.auto.create.topics" allow_auto_create_topics: bool = true, "Let a broker that creates topics by itself do so for a topic subscribed to.";
             "auto.commit.interval.ms" auto_commit_interval: Duration = ms(5_000), "How often `poll` commits what earlier polls handed out.";
-            "auto.offset.reset" auto_offset_reset: OffsetReset = OffsetReset::Latest, "Where to start without a committed offset.";
+            "auto.offset.reset" auto_offset_reset: OffsetReset = OffsetReset::Latest, "Where to start without a committed offset, or where the log does not hold it: `by_duration:PT1H` with the first record of the last hour (KIP-1106).";
             "check.crcs" check_crcs: bool = true, "Check the CRC-32C of every batch.";
-            "client.rack" client_rack: String = String::new(), "Where this client runs, as the brokers name their racks.";
+            "client.rack" client_rack: String = String::new(), "Where this client runs, as the brokers name their racks: of a partition with a replica there, that is read where the brokers' `replica.selector.class` allows it (KIP-392).";
             "default.api.timeout.ms" default_api_timeout: Duration = ms(60_000), "How long a call that takes no timeout may take.";
             "enable.auto.commit" enable_auto_commit: bool = true, "Commit what earlier polls handed out, by interval, on a rebalance and on close.";
             "exclude.internal.topics" exclude_internal_topics: bool = true, "A pattern subscribed to does not find the topics that Kafka keeps for itself; by name they can be read all the same.";
-            "fetch.max.bytes" fetch_max_bytes: u32 = 52_428_800, "Bytes that one answer of a broker may carry; a larger first batch comes all the same.";
+            "fetch.max.bytes" fetch_max_bytes: u32 = 52_428_800, "Bytes that one answer of a broker may carry; a larger first batch comes all the same. What is fetched and not handed out takes at most twice as much for each broker, and a batch.";
             "fetch.max.wait.ms" fetch_max_wait: Duration = ms(500), "How long a broker may wait for `fetch.min.bytes`.";
             "fetch.min.bytes" fetch_min_bytes: u32 = 1, "Bytes that a broker should gather before it answers.";
             "group.id" group: String = String::new(), "The group whose members share the partitions, and whose offsets are committed.";

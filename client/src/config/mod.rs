@@ -9,6 +9,7 @@ use crate::error::{Error, Kind};
 mod admin;
 mod client;
 mod consumer;
+mod iso_duration;
 mod producer;
 mod share;
 mod value;

@@ -43,6 +43,8 @@ impl Setting for Acks {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum OffsetReset {
+    /// At the first record that is no older than this, by its timestamp, or at the end where there is none (KIP-1106).
+    ByDuration(Duration),
     /// At the first offset still there.
     Earliest,
     /// At the end: only records written from now on.
@@ -52,9 +54,14 @@ pub enum OffsetReset {
 }
 
 impl Setting for OffsetReset {
-    const ALLOWED: &'static str = "`latest`, `earliest` or `none`";
+    const ALLOWED: &'static str =
+        "`latest`, `earliest`, `none`, or `by_duration:` and a duration such as `P1D` or `PT2H30M`";
     fn parse(text: &str) -> Option<Self> {
-        Some(match text.to_ascii_lowercase().as_str() {
+        let text = text.to_ascii_lowercase();
+        if let Some(duration) = text.strip_prefix("by_duration:") {
+            return super::iso_duration::parse(duration).map(Self::ByDuration);
+        }
+        Some(match text.as_str() {
             "earliest" => Self::Earliest,
             "latest" => Self::Latest,
             "none" => Self::None,

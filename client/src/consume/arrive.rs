@@ -10,7 +10,7 @@ use super::aborted::Aborted;
 use super::decode::{self, Item};
 use super::fetch::{self, Answer, FetchKind, Next, Plan};
 use super::position::{
-    Assigned, EARLIEST, EndLookUp, EpochQuery, LATEST, Leader, LookUps, OffsetQuery, Place, Position,
+    AS_OLD_AS_ALLOWED, Assigned, EARLIEST, EndLookUp, EpochQuery, LATEST, Leader, LookUps, OffsetQuery, Place, Position,
 };
 use super::state::{State, Subject};
 use crate::TopicPartition;
@@ -133,6 +133,7 @@ impl State {
                     tracing::info!(%partition, "waits for a transaction to end that holds its committed offset");
                 }
                 assigned.failed(now, &mut self.random);
+                assigned.trouble = Some(Error::broker(code, format!("committed offset of {partition}")));
             }
             Err(code) => self.fault(partition, Error::broker(code, format!("committed offset of {partition}")), now),
         }
@@ -158,12 +159,26 @@ impl State {
                 }
                 false
             }
+            // No record is as young as the policy wants it. What comes behind an end that was known before is: going on
+            // there misses none, also of those that were written between the two questions.
+            Ok(_)
+                if query.timestamp == AS_OLD_AS_ALLOWED
+                    && let Some(end) = assigned.bounds.end(isolation) =>
+            {
+                assigned.recovered();
+                assigned.arrive(Position { offset: end, epoch: -1 });
+                false
+            }
             Ok(_) => {
+                if query.timestamp == AS_OLD_AS_ALLOWED {
+                    assigned.end = EndLookUp::Wanted;
+                }
                 assigned.failed(now, &mut self.random);
                 false
             }
             Err(code) if code.retriable() => {
                 assigned.failed(now, &mut self.random);
+                assigned.trouble = Some(Error::broker(code, format!("offset of {}", query.partition)));
                 true
             }
             Err(code) => {
@@ -196,6 +211,7 @@ impl State {
         for (partition, stamp) in partitions {
             if let Some(assigned) = self.positions.current(partition, stamp) {
                 assigned.failed(now, &mut self.random);
+                assigned.trouble = Some(error.clone());
             }
         }
         // What became of the membership is for the membership to say.

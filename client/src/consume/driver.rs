@@ -16,6 +16,7 @@ use super::state::Subject;
 use super::{Core, epochs, fetcher, list};
 use crate::TopicPartition;
 use crate::cluster::{Lane, Metadata};
+use crate::config::OffsetReset;
 use crate::connection::Backoff;
 use crate::deadline::sleep_until;
 use crate::error::{Error, Kind};
@@ -315,7 +316,14 @@ pub(super) async fn ask_offsets(
 ) -> Result<Vec<Result<super::arrive::FoundOffset, Code>>, Error> {
     let timeout = core.config.client.request_timeout;
     let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
-    let request = list::request(queries, core.config.isolation_level, timeout_ms);
+    let oldest = match core.config.auto_offset_reset {
+        OffsetReset::ByDuration(age) => {
+            let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+            core.cluster.runtime().epoch_ms().saturating_sub(age).max(0)
+        }
+        _ => 0,
+    };
+    let request = list::request(queries, oldest, core.config.isolation_level, timeout_ms);
     let is_replaced = |metadata: &Metadata| {
         queries.iter().any(|query| is_led_elsewhere(metadata, &query.partition, broker, query.leader_epoch))
     };

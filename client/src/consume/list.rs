@@ -7,20 +7,26 @@ use ottla_wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffse
 use ottla_wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use super::arrive::FoundOffset;
-use super::position::OffsetQuery;
+use super::position::{AS_OLD_AS_ALLOWED, OffsetQuery};
 use crate::config::IsolationLevel;
 
 /// As a consumer asks; a follower would give its id.
 const CONSUMER: i32 = -1;
 
-/// Asks one broker for the offsets of partitions that it leads, as seen at that isolation level.
-pub(super) fn request(queries: &[OffsetQuery], isolation: IsolationLevel, timeout_ms: i32) -> ListOffsetsRequest {
+/// Asks one broker for the offsets of partitions that it leads, as seen at that isolation level; `oldest` is the time
+/// that `auto.offset.reset` goes back to.
+pub(super) fn request(
+    queries: &[OffsetQuery],
+    oldest: i64,
+    isolation: IsolationLevel,
+    timeout_ms: i32,
+) -> ListOffsetsRequest {
     let mut topics: Vec<ListOffsetsTopic> = Vec::new();
     for query in queries {
         let partition = ListOffsetsPartition {
             partition_index: query.partition.partition,
             current_leader_epoch: query.leader_epoch,
-            timestamp: query.timestamp,
+            timestamp: if query.timestamp == AS_OLD_AS_ALLOWED { oldest } else { query.timestamp },
         };
         match topics.last_mut().filter(|topic| *topic.name == *query.partition.topic) {
             Some(topic) => topic.partitions.push(partition),
@@ -69,11 +75,19 @@ mod tests {
 
     #[test]
     fn asks_as_a_consumer_for_all_partitions_of_a_topic_together() {
-        let request = request(&queries(), IsolationLevel::ReadCommitted, 30_000);
+        let request = request(&queries(), 7, IsolationLevel::ReadCommitted, 30_000);
         assert_eq!((request.replica_id, request.isolation_level), (-1, 1));
         let topics: Vec<_> = request.topics.iter().map(|topic| (&*topic.name, topic.partitions.len())).collect();
         assert_eq!(topics, [("a", 2), ("b", 1)]);
         assert_eq!(request.topics[0].partitions[1].current_leader_epoch, 4);
+        assert_eq!(request.topics[0].partitions[1].timestamp, -2);
+    }
+
+    #[test]
+    fn how_far_back_a_reset_goes_is_known_when_it_is_asked() {
+        let query = OffsetQuery { timestamp: AS_OLD_AS_ALLOWED, ..queries()[0].clone() };
+        let request = request(&[query], 70_000, IsolationLevel::ReadUncommitted, 30_000);
+        assert_eq!(request.topics[0].partitions[0].timestamp, 70_000);
     }
 
     #[test]

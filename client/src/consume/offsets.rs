@@ -149,11 +149,19 @@ impl Consumer {
     /// The offset of the record that comes next, waited for until it is known.
     ///
     /// # Errors
-    /// [`Kind::State`] if the partition is not assigned, [`Kind::Timeout`] after `default.api.timeout.ms`, or why there
-    /// is no position.
+    /// [`Kind::State`] if the partition is not assigned, [`Kind::Timeout`] after `default.api.timeout.ms`, with what kept
+    /// the position from being known, or why there is no position.
     pub async fn position(&self, partition: &TopicPartition) -> Result<i64, Error> {
-        let (core, partition) = (self.core.clone(), partition.clone());
-        self.within(format!("position of {partition}"), async move { position(&core, &partition).await }).await
+        let (core, asked) = (self.core.clone(), partition.clone());
+        let what = format!("position of {partition}");
+        let found = self.within(what.clone(), async move { position(&core, &asked).await }).await;
+        found.map_err(|error| match self.core.why_no_position(partition) {
+            Some(cause) if error.kind() == Kind::Timeout => {
+                let limit = self.core.config.default_api_timeout.as_millis();
+                Error::caused_by(Kind::Timeout, format!("{what}: timed out after {limit} ms"), cause).about(partition)
+            }
+            _ => error,
+        })
     }
 
     /// How many offsets lie between the position and the end, as brokers last told it (KIP-695); with
@@ -380,6 +388,23 @@ impl Core {
         let state = self.state.lock();
         state.check_open()?;
         Ok((state.committer()?, offsets))
+    }
+
+    /// What keeps a position from being known: the last failure of its look-up, or that there is nobody to ask.
+    fn why_no_position(&self, partition: &TopicPartition) -> Option<Error> {
+        let state = self.state.lock();
+        let assigned = state.positions.get(partition)?;
+        if let Some(trouble) = &assigned.trouble {
+            return Some(trouble.clone());
+        }
+        if assigned.leader.is_some() {
+            return None;
+        }
+        let unknown = || Error::broker(ottla_wire::Code::LeaderNotAvailable, format!("leader of {partition}"));
+        let topic = self.cluster.metadata().topics.get(&*partition.topic).map(|topic| topic.error);
+        let refused = topic.filter(|code| !code.is_none());
+        let refused = refused.map(|code| Error::broker(code, format!("metadata of topic {}", partition.topic)));
+        Some(self.cluster.failure().or(refused).unwrap_or_else(unknown))
     }
 
     /// When a call that began now gives up.

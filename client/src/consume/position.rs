@@ -23,6 +23,7 @@ use crate::cluster::Metadata;
 use crate::config::IsolationLevel;
 use crate::connection::Backoff;
 use crate::deadline::after;
+use crate::error::Error;
 
 /// The offset that comes next, and the leader epoch of the record before it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,6 +63,8 @@ pub(super) enum Place {
 
 /// Asks for the first offset that is still there.
 pub(crate) const EARLIEST: i64 = -2;
+/// Asks for the first record that is as old as `auto.offset.reset` allows, at the time when it is asked.
+pub(crate) const AS_OLD_AS_ALLOWED: i64 = i64::MIN;
 /// Asks for the offset that the next record will get.
 pub(crate) const LATEST: i64 = -1;
 
@@ -119,6 +122,8 @@ pub(super) struct Assigned {
     pub(super) end: EndLookUp,
     /// Not to be asked about, or fetched, before.
     pub(super) retry_at: Option<Instant>,
+    /// Why the last look-up of the position failed, though it is tried again.
+    pub(super) trouble: Option<Error>,
     backoff: Backoff,
 }
 
@@ -244,6 +249,7 @@ impl Positions {
             distances: None,
             end: EndLookUp::None,
             retry_at: None,
+            trouble: None,
             backoff,
         });
     }
@@ -571,5 +577,6 @@ impl Assigned {
     pub(super) fn recovered(&mut self) {
         self.backoff.reset();
         self.retry_at = None;
+        self.trouble = None;
     }
 }

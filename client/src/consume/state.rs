@@ -16,7 +16,7 @@ use super::decode::{Item, Read};
 use super::fetch::Limits;
 use super::listening::{Call, Listening};
 use super::metrics::ConsumerMetrics;
-use super::position::{EARLIEST, EndLookUp, LATEST, Place, Position, Positions};
+use super::position::{AS_OLD_AS_ALLOWED, EARLIEST, EndLookUp, LATEST, Place, Position, Positions};
 use super::records::Part;
 use super::subscription::Subscription;
 use crate::TopicPartition;
@@ -446,6 +446,7 @@ impl State {
     /// What to ask a leader for where there is no offset to start from; none if that is for the user to decide.
     pub(super) fn reset_timestamp(&self) -> Option<i64> {
         match self.reset {
+            OffsetReset::ByDuration(_) => Some(AS_OLD_AS_ALLOWED),
             OffsetReset::Earliest => Some(EARLIEST),
             OffsetReset::Latest => Some(LATEST),
             OffsetReset::None => None,

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::arrive::FoundOffset;
 use super::commit::{self, Which};
 use super::fetch::{Answer, FetchKind, Next, Plan};
-use super::position::{Bounds, EARLIEST, LATEST, Leader, LookUps, Place, Position};
+use super::position::{AS_OLD_AS_ALLOWED, Bounds, EARLIEST, LATEST, Leader, LookUps, Place, Position};
 use super::rebalance::GroupWork;
 use super::state::{State, Subject};
 use super::subscription::Subscription;
@@ -693,4 +693,24 @@ fn an_end_that_is_not_known_is_asked_for_once_for_its_lag() {
     fixture.state.on_end(&query, Ok(FoundOffset { offset: 12, timestamp: -1, epoch: 5 }));
     assert_eq!(fixture.state.lag(&orders(0)), (Some(12), false));
     assert_eq!(fixture.position(0), Some(0), "the position stays");
+}
+
+#[test]
+fn a_reset_by_duration_goes_to_the_first_record_that_is_young_enough_else_to_the_end() {
+    let mut fixture = Fixture::new(&[("auto.offset.reset", "by_duration:PT1H")]);
+    fixture.state.assign([orders(0), orders(1)].into(), fixture.now).unwrap();
+    fixture.state.on_metadata(&metadata(1, &[(1, 5), (1, 5)]));
+    let queries = fixture.look_ups().offsets.remove(&1).unwrap();
+    assert!(queries.iter().all(|query| query.timestamp == AS_OLD_AS_ALLOWED));
+    let none = FoundOffset { offset: -1, timestamp: -1, epoch: -1 };
+    fixture.state.on_offset(&queries[0], Ok(FoundOffset { offset: 4, ..none }), fixture.now);
+    assert_eq!(fixture.position(0), Some(4));
+    fixture.state.on_offset(&queries[1], Ok(none), fixture.now);
+    fixture.now += SECOND;
+    let mut due = fixture.look_ups();
+    let end = due.ends.remove(&1).unwrap();
+    fixture.state.on_end(&end[0], Ok(FoundOffset { offset: 9, ..none }));
+    assert_eq!(fixture.position(1), None, "a record may have come between");
+    fixture.state.on_offset(&due.offsets[&1][0], Ok(none), fixture.now);
+    assert_eq!(fixture.position(1), Some(9));
 }
