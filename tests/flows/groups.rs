@@ -97,6 +97,31 @@ async fn two_members_share_the_partitions_and_one_that_leaves_gives_its_own_to_t
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn members_keep_what_they_have_as_far_as_shares_allow_whichever_way_they_rebalance() {
+    for strategy in [AssignmentStrategy::Sticky, AssignmentStrategy::CooperativeSticky] {
+        let broker = orders(7).await;
+        let builder = |name| member(&broker, name).partition_assignment_strategy(vec![strategy]);
+        let first = join(builder("first")).await;
+        let second = join(builder("second")).await;
+        poll_until(&[&first, &second], || has(&first, 4) && has(&second, 3)).await;
+        let before = [first.assignment(), second.assignment()];
+
+        let third = join(builder("third")).await;
+        poll_until(&[&first, &second, &third], || has(&third, 2)).await;
+        for (member, before) in [&first, &second].into_iter().zip(&before) {
+            assert!(member.assignment().iter().all(|kept| before.contains(kept)), "{strategy:?}");
+        }
+
+        let before = [first.assignment(), second.assignment()];
+        third.close(SOON).await.unwrap();
+        poll_until(&[&first, &second], || first.assignment().len() + second.assignment().len() == 7).await;
+        for (member, before) in [&first, &second].into_iter().zip(&before) {
+            assert!(before.iter().all(|kept| member.assignment().contains(kept)), "{strategy:?}");
+        }
+    }
+}
+
 /// What a poll handed out is done with once the next begins; until then a rebalance waits, and heartbeats go on.
 #[tokio::test(start_paused = true)]
 async fn a_rebalance_waits_for_the_next_poll_and_commits_before_it_joins() {
