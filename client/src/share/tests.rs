@@ -227,6 +227,10 @@ fn a_lost_session_begins_anew_and_what_waits_for_it_fails() {
             let outcome = results.into_values().next().unwrap();
             assert_eq!(outcome.unwrap_err().code(), Some(expected));
         }
+        for offset in [2, 3] {
+            member.state.acknowledge(&partition, offset, AcknowledgeType::Accept).unwrap();
+        }
+        member.poll();
         member.now += Duration::from_secs(2);
         assert_eq!(fetch(&member.next(1).unwrap()).share_session_epoch, 0);
     }

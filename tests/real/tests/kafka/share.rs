@@ -1,4 +1,5 @@
 //! Share groups on real brokers, Java's share consumer among the members.
+#![expect(clippy::disallowed_methods, reason = "real brokers take real time: waits end at a deadline")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
