@@ -10,6 +10,7 @@
 //!       └ cluster/    nodes, topics, fetches that wait, timers
 //!           ├ log/          batches, leader epochs, producers, markers of transactions
 //!           ├ group/        members under the classic protocol or the consumers' own, offsets
+//!           ├ share/        share groups: members, sessions, what is acquired
 //!           ├ telemetry     metrics that clients push
 //!           └ transaction/  a transactional id's state machine, in both protocols
 //! ```
@@ -27,10 +28,14 @@ mod group;
 mod log;
 mod observe;
 mod serve;
+mod share;
 mod telemetry;
 mod transaction;
 
-pub use broker::{Broker, ErrorCode, Faults, FetchSession, GroupMember, GroupView, NodeHandle, TransactionView};
+pub use broker::{
+    Broker, ErrorCode, Faults, FetchSession, GroupMember, GroupView, NodeHandle, ShareGroupMember, ShareGroupView,
+    ShareSession, SharedRecord, SharedState, TransactionView,
+};
 pub use builder::Builder;
 pub use group::offsets::CommittedOffset;
 pub use kafka_protocol::ResponseError as Code;

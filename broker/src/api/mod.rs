@@ -28,6 +28,9 @@ mod offset_commit;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 pub(crate) mod produce;
+mod share_acknowledge;
+pub(crate) mod share_fetch;
+mod share_group;
 mod telemetry;
 mod txn_offset_commit;
 pub(crate) mod wire;
@@ -44,6 +47,7 @@ use crate::cluster::topics::Topics;
 use crate::cluster::{Cluster, Ticket};
 use crate::faults::Verdict;
 use crate::log::batch::{Batch, Refused};
+use crate::share::session::ShareSessions;
 
 /// Declares the APIs: key, request, response, versions.
 macro_rules! apis {
@@ -134,6 +138,10 @@ apis! {
     DescribeProducers DescribeProducersRequest DescribeProducersResponse 0..=0;
     DescribeTransactions DescribeTransactionsRequest DescribeTransactionsResponse 0..=0;
     ListTransactions ListTransactionsRequest ListTransactionsResponse 0..=1;
+    ShareGroupHeartbeat ShareGroupHeartbeatRequest ShareGroupHeartbeatResponse 1..=1;
+    ShareGroupDescribe ShareGroupDescribeRequest ShareGroupDescribeResponse 1..=1;
+    ShareFetch ShareFetchRequest ShareFetchResponse 1..=1;
+    ShareAcknowledge ShareAcknowledgeRequest ShareAcknowledgeResponse 1..=1;
 }
 
 /// Who asks what, and in which version.
@@ -158,6 +166,15 @@ pub(crate) struct Call {
     pub(crate) batches: Vec<Result<Batch, Refused>>,
     /// An ApiVersions request of a version that isn't spoken: answered in version 0, with the range that is.
     pub(crate) is_too_new: bool,
+}
+
+/// Where to look for the topics and partitions that a request is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places<'a> {
+    pub(crate) topics: &'a Topics,
+    /// Of the node that got it.
+    pub(crate) sessions: Option<&'a FetchSessions>,
+    pub(crate) shares: Option<&'a ShareSessions>,
 }
 
 /// What a connection does about a request.
@@ -188,10 +205,13 @@ impl Outcome {
 
 impl Request {
     /// The topics and partitions in the request, or in its fetch session; partition -1 where it is about the topic as such.
-    pub(crate) fn targets(&self, topics: &Topics, sessions: Option<&FetchSessions>) -> Vec<(String, i32)> {
+    pub(crate) fn targets(&self, places: &Places<'_>) -> Vec<(String, i32)> {
+        let topics = places.topics;
         match self {
             Self::Produce(request) => produce::targets(request, topics),
-            Self::Fetch(request) => fetch::targets(request, topics, sessions),
+            Self::Fetch(request) => fetch::targets(request, topics, places.sessions),
+            Self::ShareFetch(request) => share_fetch::targets(request, topics, places.shares),
+            Self::ShareAcknowledge(request) => share_acknowledge::targets(request, topics),
             Self::ListOffsets(request) => list_offsets::targets(request),
             Self::Metadata(request) => metadata::targets(request, topics),
             Self::OffsetCommit(request) => offset_commit::targets(request, topics),
@@ -224,6 +244,8 @@ impl Request {
             | Self::LeaveGroup(_)
             | Self::ListGroups(_)
             | Self::ListTransactions(_)
+            | Self::ShareGroupDescribe(_)
+            | Self::ShareGroupHeartbeat(_)
             | Self::PushTelemetry(_)
             | Self::SyncGroup(_) => Vec::new(),
         }
@@ -246,6 +268,10 @@ impl Request {
             Self::OffsetFetch(request) => {
                 Some(request.groups.first().map_or(&request.group_id, |group| &group.group_id))
             }
+            Self::ShareAcknowledge(request) => request.group_id.as_ref().map(|id| id.as_str()),
+            Self::ShareFetch(request) => request.group_id.as_ref().map(|id| id.as_str()),
+            Self::ShareGroupDescribe(request) => request.group_ids.first().map(|id| id.as_str()),
+            Self::ShareGroupHeartbeat(request) => Some(&request.group_id),
             Self::SyncGroup(request) => Some(&request.group_id),
             Self::TxnOffsetCommit(request) => Some(&request.group_id),
             _ => None,
@@ -283,6 +309,10 @@ pub(crate) fn act(cluster: &mut Cluster, ticket: Ticket, call: Call, verdict: &V
         Request::Heartbeat(request) => join_group::heartbeat(cluster, context, &request, verdict, now).into(),
         Request::LeaveGroup(request) => join_group::leave(cluster, context, request, verdict, now).into(),
         Request::SyncGroup(request) => join_group::sync(cluster, ticket, context, &request, verdict, now),
+        Request::ShareGroupHeartbeat(request) => share_group::heartbeat(cluster, context, request, verdict, now).into(),
+        Request::ShareGroupDescribe(request) => share_group::describe(cluster, context, request, verdict).into(),
+        Request::ShareFetch(request) => share_fetch::answer(cluster, ticket, context, request, verdict, now),
+        Request::ShareAcknowledge(request) => share_acknowledge::answer(cluster, context, request, verdict, now).into(),
         Request::DescribeGroups(request) => describe_groups::answer(cluster, context, request, verdict).into(),
         Request::ListGroups(request) => list_groups::answer(cluster, context, &request, verdict).into(),
         Request::DeleteGroups(request) => delete_groups::answer(cluster, context, request, verdict).into(),

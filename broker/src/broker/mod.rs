@@ -7,6 +7,7 @@ mod observe;
 mod raw;
 mod replicas;
 mod sessions;
+mod shares;
 mod telemetry;
 mod topics;
 mod transactions;
@@ -52,6 +53,7 @@ pub use faults::{ErrorCode, Faults};
 pub use groups::{GroupMember, GroupView};
 pub use nodes::NodeHandle;
 pub use sessions::FetchSession;
+pub use shares::{ShareGroupMember, ShareGroupView, ShareSession, SharedRecord, SharedState};
 pub use transactions::TransactionView;
 
 impl Drop for Running {

@@ -15,6 +15,7 @@ mod groups;
 mod nodes;
 mod placement;
 pub(crate) mod replicas;
+mod shares;
 pub(crate) mod timers;
 pub(crate) mod topic_config;
 pub(crate) mod topics;
@@ -25,17 +26,19 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::api::{self, Call, Outcome};
+use crate::api::share_fetch::ShareFetch;
+use crate::api::{self, Call, Outcome, Places};
 use crate::config::Config;
 use crate::faults::{Faults, Subject, Verdict};
 use crate::observe::Requests;
+use crate::share::Shares;
 use crate::telemetry::{Pushes, Telemetry};
 
 use fetch_sessions::FetchSessions;
 use fetches::Fetches;
 use groups::Groups;
 pub(crate) use nodes::Node;
-use timers::Timers;
+use timers::{TimerKey, Timers};
 use topics::Topics;
 use transactions::Transactions;
 
@@ -65,6 +68,10 @@ pub(crate) enum Timer {
     Group(String),
     /// A delayed answer is due.
     Release(Ticket),
+    /// A share fetch waited long enough.
+    ShareFetch(Ticket),
+    /// Something is due in share groups.
+    Shares,
     /// A transaction has been open for too long.
     Transaction(String),
 }
@@ -89,6 +96,10 @@ pub(crate) struct Cluster {
     /// Of each node.
     pub(crate) fetch_sessions: Vec<FetchSessions>,
     pub(crate) groups: Groups,
+    pub(crate) shares: Shares,
+    /// Share fetches that wait.
+    pub(crate) share_fetches: BTreeMap<Ticket, (ShareFetch, TimerKey)>,
+    shares_timer: Option<(Duration, TimerKey)>,
     pub(crate) transactions: Transactions,
     pub(crate) features: Features,
     pub(crate) timers: Timers<Timer>,
@@ -118,6 +129,9 @@ impl Cluster {
             fetches: Fetches::default(),
             fetch_sessions: (0..config.nodes).map(|_| FetchSessions::new(config.fetch_session_slots)).collect(),
             groups: Groups::default(),
+            shares: Shares::default(),
+            share_fetches: BTreeMap::new(),
+            shares_timer: None,
             transactions: Transactions::default(),
             features: Features { transaction_version: config.transaction_version, epoch: 0 },
             timers: Timers::default(),
@@ -157,7 +171,9 @@ impl Cluster {
             transactional_id: call.request.transactional_id(),
         };
         let sessions = usize::try_from(call.context.node).ok().and_then(|node| self.fetch_sessions.get(node));
-        let verdict = self.faults.judge(subject, || call.request.targets(&self.topics, sessions));
+        let shares = self.shares.sessions.get(&call.context.node);
+        let places = Places { topics: &self.topics, sessions, shares };
+        let verdict = self.faults.judge(subject, || call.request.targets(&places));
         if verdict.refuse {
             return Handled::Ready(Outcome::Close);
         }
@@ -187,6 +203,8 @@ impl Cluster {
         while let Some(timer) = self.timers.fire(now) {
             match timer {
                 Timer::Fetch(ticket) => api::fetch::expire(self, ticket, now),
+                Timer::ShareFetch(ticket) => api::share_fetch::expire(self, ticket, now),
+                Timer::Shares => self.shares_on_time(now),
                 Timer::Group(id) => self.group_on_time(&id, now),
                 Timer::Transaction(id) => self.transaction_on_time(&id, now),
                 Timer::Release(ticket) => {

@@ -100,6 +100,7 @@ impl Cluster {
     pub(crate) fn delete_topic(&mut self, name: &str, now: Duration) -> bool {
         let Some(topic) = self.topics.remove(name) else { return false };
         self.groups.forget_topic(name);
+        self.shares.forget_topic(topic.id);
         for index in 0..topic.partitions.len() {
             api::fetch::wake(self, topic.id, index, now);
         }
@@ -173,6 +174,7 @@ impl Cluster {
         node.is_paused = false;
         let id = node.id;
         if !is_up {
+            self.shares.sessions(id).by_member.clear();
             if let Some(sessions) = usize::try_from(id).ok().and_then(|node| self.fetch_sessions.get_mut(node)) {
                 sessions.clear();
             }

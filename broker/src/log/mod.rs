@@ -198,6 +198,21 @@ impl Log {
         }
     }
 
+    /// The first and last offsets of batches from the one that holds `offset` to `end`: whole ones of at most `max_bytes`
+    /// together, but at least the first.
+    pub(crate) fn spans(&self, offset: i64, end: i64, max_bytes: usize) -> Vec<(i64, i64)> {
+        let mut spans = Vec::new();
+        let mut bytes = 0_usize;
+        for batch in self.between(offset, end) {
+            bytes = bytes.saturating_add(batch.size());
+            if bytes > max_bytes && !spans.is_empty() {
+                break;
+            }
+            spans.push((batch.header.base_offset, batch.header.last_offset()));
+        }
+        spans
+    }
+
     /// Bytes readable from `offset` to `end`, counted up to `enough`.
     pub(crate) fn readable_bytes(&self, offset: i64, end: i64, enough: usize) -> usize {
         let mut bytes = 0;

@@ -14,6 +14,7 @@ mod followers;
 mod groups;
 mod nodes;
 mod producing;
+mod share;
 mod telemetry;
 mod transactions;
 mod versions;

@@ -10,7 +10,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
 use uuid::Uuid;
 
-use super::{Context, Outcome};
+use super::{Context, Outcome, share_fetch};
 use crate::cluster::fetch_sessions::{FetchSessions, Wanted};
 use crate::cluster::topics::Topics;
 use crate::cluster::{Cluster, Ticket, Timer};
@@ -112,6 +112,7 @@ pub(crate) fn wake(cluster: &mut Cluster, topic: Uuid, partition: usize, now: Du
             expire(cluster, ticket, now);
         }
     }
+    share_fetch::wake(cluster, topic, i32::try_from(partition).unwrap_or(i32::MAX), now);
 }
 
 /// Answers a fetch with what is there.
