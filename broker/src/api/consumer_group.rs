@@ -67,7 +67,7 @@ fn beat(
     cluster.check_coordinator(context.node, id).map_err(|error| Refused::new(error, "this is not its coordinator"))?;
     let beat = Heartbeat {
         client_id: context.client_id.to_string(),
-        client_host: context.host.to_string(),
+        client_host: context.peer.host.to_string(),
         new_id: cluster.new_uuid().to_string(),
         request,
     };

@@ -21,6 +21,9 @@ use crate::log::batch::Refused;
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
+/// A group's configuration: here, that of a share group.
+const GROUP: i8 = 32;
+
 const DYNAMIC_TOPIC_CONFIG: i8 = 1;
 const STATIC_BROKER_CONFIG: i8 = 4;
 const DEFAULT_CONFIG: i8 = 5;
@@ -132,7 +135,7 @@ pub(super) fn altered(request: &IncrementalAlterConfigsRequest) -> Vec<(String, 
     topics.map(|resource| (resource.resource_name.to_string(), -1)).collect()
 }
 
-/// IncrementalAlterConfigs: sets or unsets a topic's settings.
+/// IncrementalAlterConfigs: sets or unsets a topic's settings, or a share group's.
 pub(super) fn alter(
     cluster: &mut Cluster,
     request: IncrementalAlterConfigsRequest,
@@ -159,8 +162,15 @@ pub(super) fn alter(
 }
 
 fn alter_one(cluster: &mut Cluster, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refused> {
-    if resource.resource_type != TOPIC {
-        return Err(Refused::new(ResponseError::InvalidRequest, "Only topics can be configured here."));
+    match resource.resource_type {
+        TOPIC => {}
+        GROUP => return alter_group(cluster, resource, validate_only),
+        _ => {
+            return Err(Refused::new(
+                ResponseError::InvalidRequest,
+                "Only topics and share groups can be configured here.",
+            ));
+        }
     }
     let unknown = || Refused::new(ResponseError::UnknownTopicOrPartition, "There is no such topic.");
     let topic = cluster.topics.get_mut(&resource.resource_name).ok_or_else(unknown)?;
@@ -176,6 +186,21 @@ fn alter_one(cluster: &mut Cluster, resource: &AlterConfigsResource, validate_on
     }
     if !validate_only {
         topic.config = config;
+    }
+    Ok(())
+}
+
+fn alter_group(cluster: &mut Cluster, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refused> {
+    let mut settings = cluster.shares.settings(&resource.resource_name);
+    for change in &resource.configs {
+        let (SET, Some(value)) = (change.config_operation, &change.value) else {
+            return Err(Refused::new(ResponseError::InvalidRequest, "Only SET is supported for groups."));
+        };
+        let wrong = |message| Refused::new(ResponseError::InvalidConfig, message);
+        settings.set(&change.name, value).map_err(wrong)?;
+    }
+    if !validate_only {
+        cluster.shares.set_settings(&resource.resource_name, settings);
     }
     Ok(())
 }

@@ -35,7 +35,7 @@ pub(super) fn join(
     let join = Join {
         waiting: Waiting { ticket, version: context.version },
         client_id: context.client_id.to_string(),
-        client_host: context.host.to_string(),
+        client_host: context.peer.host.to_string(),
         new_id: format!("{}-{}", name.as_str(), cluster.new_uuid()),
         request,
     };

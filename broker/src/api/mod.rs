@@ -153,8 +153,16 @@ pub(crate) struct Context {
     pub(crate) client_id: StrBytes,
     /// The node that got the request.
     pub(crate) node: i32,
+    pub(crate) peer: Peer,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
     /// Where the client is, as Kafka writes it: `/127.0.0.1`.
     pub(crate) host: Arc<str>,
+    /// The number of the connection.
+    pub(crate) connection: u64,
 }
 
 /// A request that is ready to be acted on.

@@ -117,7 +117,7 @@ fn open(
             if partitions.any(|partition| !partition.acknowledgement_batches.is_empty()) {
                 return Err(ResponseError::InvalidRequest);
             }
-            sessions.begin(group, member)?
+            sessions.begin(group, member, context.peer.connection)?
         }
         epoch => sessions.advance(group, member, epoch)?,
     };
@@ -171,8 +171,11 @@ pub(super) fn leader(cluster: &Cluster, topic: Uuid, index: i32, code: i16) -> O
 }
 
 impl ShareFetch {
-    /// True if there is enough to acquire, or errors alone to tell.
+    /// True if there is enough to acquire, errors alone to tell, or nobody left to acquire for.
     fn is_due(&self, cluster: &mut Cluster, now: Duration) -> bool {
+        if !self.has_session(cluster) {
+            return true;
+        }
         let mut bytes = 0;
         let mut has_readable = false;
         for wanted in &self.partitions {
@@ -194,6 +197,11 @@ impl ShareFetch {
         }
         let enough = usize::try_from(self.request.min_bytes).unwrap_or(0).max(1);
         !has_readable || bytes >= enough
+    }
+
+    /// False if the member's session ended while this waited.
+    fn has_session(&self, cluster: &mut Cluster) -> bool {
+        cluster.shares.sessions(self.context.node).get(&self.group, &self.member).is_ok()
     }
 
     fn asked(&self, records: usize) -> Asked<'_> {
@@ -239,7 +247,8 @@ impl ShareFetch {
     /// Acquires what there is now, and tells what is news to the session's member.
     fn read(&self, cluster: &mut Cluster, now: Duration) -> Outcome {
         let settings = cluster.shares.settings(&self.group);
-        let mut records_left = usize::try_from(self.request.max_records).unwrap_or(0);
+        let max_records = usize::try_from(self.request.max_records).unwrap_or(0);
+        let mut records_left = if self.has_session(cluster) { max_records } else { 0 };
         let mut bytes_left = usize::try_from(self.request.max_bytes).unwrap_or(0);
         let mut told = Vec::new();
         for wanted in &self.partitions {

@@ -80,7 +80,7 @@ fn beat(
         rack: request.rack_id.map(|rack| rack.to_string()),
         topics: request.subscribed_topic_names.map(names),
         client_id: context.client_id.to_string(),
-        client_host: context.host.to_string(),
+        client_host: context.peer.host.to_string(),
     };
     let beat = group.heartbeat(beat, &topics, settings.session_timeout, now)?;
     cluster.settle_shares();

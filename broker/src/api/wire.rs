@@ -1,30 +1,27 @@
 //! Requests out of frames, answers into frames.
 
-use std::sync::Arc;
-
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
-use super::{Call, Context, Outcome, Request, api_versions, offset_commit, offset_fetch, produce};
+use super::{Call, Context, Outcome, Peer, Request, api_versions, offset_commit, offset_fetch, produce};
 use crate::config::Config;
 
 /// Bytes every request begins with: API key, version and correlation id.
 const LEAST_BYTES: usize = 8;
 
-/// Reads a frame (without its length) that came to `node` from a client at `host`.
+/// Reads a frame (without its length) that came to `node` from a client.
 ///
 /// # Errors
 /// A sentence, if it is no request this broker speaks; as Kafka does, the connection is then closed.
-pub(crate) fn read(mut frame: Bytes, node: i32, host: &Arc<str>, config: &Config) -> Result<Call, String> {
+pub(crate) fn read(mut frame: Bytes, node: i32, peer: &Peer, config: &Config) -> Result<Call, String> {
     if frame.len() < LEAST_BYTES {
         return Err(format!("{} bytes are no request", frame.len()));
     }
     let mut head = &frame[..LEAST_BYTES];
     let (key, version, correlation_id) = (head.get_i16(), head.get_i16(), head.get_i32());
     let api = ApiKey::try_from(key).map_err(|()| format!("API key {key} is unknown"))?;
-    let context =
-        |version, client_id| Context { api, version, correlation_id, client_id, node, host: Arc::clone(host) };
+    let context = |version, client_id| Context { api, version, correlation_id, client_id, node, peer: peer.clone() };
     if !api_versions::offered(config, api).is_some_and(|(min, max)| (min..=max).contains(&version)) {
         if api != ApiKey::ApiVersions {
             return Err(format!("{api:?} of version {version} is not supported"));

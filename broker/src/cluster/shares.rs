@@ -55,6 +55,18 @@ impl Cluster {
         self.settle_shares();
     }
 
+    /// Ends the share sessions that began on a connection which is gone, and gives back what their members have.
+    pub(crate) fn disconnected(&mut self, connection: u64, now: Duration) {
+        let mut gone = Vec::new();
+        for (node, sessions) in &self.shares.sessions {
+            let ended = sessions.by_member.iter().filter(|(_, session)| session.connection == connection);
+            gone.extend(ended.map(|(who, _)| (*node, who.clone())));
+        }
+        for (node, (group, member)) in gone {
+            self.release_member(&group, &member, Some(node), now);
+        }
+    }
+
     /// Sets the timer for what is due next. To be called after anything was done to share groups.
     pub(crate) fn settle_shares(&mut self) {
         let groups = self.shares.groups.values().filter_map(crate::share::group::ShareGroup::wake_at);

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::Shared;
 use super::frames::Frames;
 use crate::api::wire;
-use crate::api::{Context, Outcome};
+use crate::api::{Context, Outcome, Peer};
 use crate::cluster::Handled;
 
 /// Answers that may wait to be written before the next request is read.
@@ -23,16 +23,29 @@ const GATHER_BYTES: usize = 1024 * 1024;
 
 /// Serves one connection to `node` from a client at `host` until either side closes it.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite>(shared: Arc<Shared>, node: i32, host: Arc<str>, stream: S) {
+    let open = Open { peer: Peer { host, connection: shared.next_connection() }, shared: &shared };
     let (input, output) = tokio::io::split(stream);
     let (sender, receiver) = mpsc::channel(UNWRITTEN);
     // Both at once: a client may send without reading, and the other way round.
     let ended = tokio::select! {
         biased;
         ended = write(output, receiver) => ended,
-        ended = read(&shared, node, host, input, sender) => ended,
+        ended = read(&shared, node, &open.peer, input, sender) => ended,
     };
     if let Err(error) = ended {
         tracing::debug!(node, %error, "connection closed");
+    }
+}
+
+/// A connection, until it ends, however that happens.
+struct Open<'a> {
+    peer: Peer,
+    shared: &'a Shared,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.shared.change(|cluster, now| cluster.disconnected(self.peer.connection, now));
     }
 }
 
@@ -50,13 +63,13 @@ enum Eventual {
 async fn read(
     shared: &Shared,
     node: i32,
-    host: Arc<str>,
+    peer: &Peer,
     mut input: impl AsyncRead + Unpin,
     answers: mpsc::Sender<Answer>,
 ) -> io::Result<()> {
     let mut frames = Frames::default();
     while let Some(frame) = frames.next(&mut input).await? {
-        let call = wire::read(frame, node, &host, shared.config())
+        let call = wire::read(frame, node, peer, shared.config())
             .map_err(|message| io::Error::new(io::ErrorKind::InvalidData, message))?;
         let context = call.context.clone();
         let outcome = match shared.request(call) {

@@ -13,6 +13,7 @@ mod listen;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     nodes: Mutex<Vec<NodeTasks>>,
     config: Config,
+    connections: AtomicU64,
     started: Instant,
     runtime: Handle,
     /// The next timer may be earlier than the one slept for.
@@ -75,6 +77,7 @@ impl Shared {
             // One more, for the clock.
             nodes: Mutex::new((0..=nodes).map(|_| NodeTasks::default()).collect()),
             config,
+            connections: AtomicU64::new(0),
             started: Instant::now(),
             runtime: Handle::current(),
             rearm: Notify::new(),
@@ -82,6 +85,11 @@ impl Shared {
         });
         shared.spawn(nodes, run_clock(Arc::clone(&shared)));
         shared
+    }
+
+    /// The number of a connection, which no other has.
+    fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn config(&self) -> &Config {

@@ -68,7 +68,7 @@ impl Settings {
     ///
     /// # Errors
     /// A sentence, if there is no such setting or the value isn't one.
-    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let wrong = || format!("{value:?} is no value of {name}");
         let number = || value.parse::<u64>().ok().filter(|number| *number > 0).ok_or_else(wrong);
         match name {
@@ -117,6 +117,10 @@ impl Shares {
     /// A sentence, if there is no such setting or the value isn't one.
     pub(crate) fn configure(&mut self, group: &str, name: &str, value: &str) -> Result<(), String> {
         self.settings.entry(group.to_owned()).or_default().set(name, value)
+    }
+
+    pub(crate) fn set_settings(&mut self, group: &str, settings: Settings) {
+        self.settings.insert(group.to_owned(), settings);
     }
 
     /// The sessions of a node.

@@ -25,6 +25,8 @@ pub(crate) struct ShareSession {
     pub(crate) epoch: i32,
     /// In the order in which they are read: those that had records come last.
     pub(crate) partitions: Vec<SharedPartition>,
+    /// The connection with which it ends.
+    pub(crate) connection: u64,
 }
 
 impl ShareSession {
@@ -71,17 +73,22 @@ impl Default for ShareSessions {
 }
 
 impl ShareSessions {
-    /// Begins a session, in place of the member's last one.
+    /// Begins a session on a connection, in place of the member's last one.
     ///
     /// # Errors
     /// `SHARE_SESSION_LIMIT_REACHED`.
-    pub(crate) fn begin(&mut self, group: &str, member: &str) -> Result<&mut ShareSession, ResponseError> {
+    pub(crate) fn begin(
+        &mut self,
+        group: &str,
+        member: &str,
+        connection: u64,
+    ) -> Result<&mut ShareSession, ResponseError> {
         let key = (group.to_owned(), member.to_owned());
         self.by_member.remove(&key);
         if self.by_member.len() >= self.slots {
             return Err(ResponseError::ShareSessionLimitReached);
         }
-        Ok(self.by_member.entry(key).or_insert(ShareSession { epoch: 1, partitions: Vec::new() }))
+        Ok(self.by_member.entry(key).or_insert(ShareSession { epoch: 1, partitions: Vec::new(), connection }))
     }
 
     /// A member's session.
@@ -124,23 +131,23 @@ mod tests {
     fn epochs_must_follow_one_another() {
         let mut sessions = ShareSessions::default();
         assert_eq!(sessions.advance("g", "m", 1).unwrap_err(), ResponseError::ShareSessionNotFound);
-        sessions.begin("g", "m").unwrap();
+        sessions.begin("g", "m", 0).unwrap();
         assert_eq!(sessions.advance("g", "m", 2).unwrap_err(), ResponseError::InvalidShareSessionEpoch);
         assert_eq!(sessions.advance("g", "m", 1).unwrap().epoch, 2);
-        assert_eq!(sessions.begin("g", "m").unwrap().epoch, 1);
+        assert_eq!(sessions.begin("g", "m", 0).unwrap().epoch, 1);
     }
 
     #[test]
     fn there_are_only_so_many_sessions() {
         let mut sessions = ShareSessions { slots: 1, ..ShareSessions::default() };
-        sessions.begin("g", "m").unwrap();
-        assert_eq!(sessions.begin("g", "n").unwrap_err(), ResponseError::ShareSessionLimitReached);
-        assert!(sessions.begin("g", "m").is_ok(), "it takes its own place");
+        sessions.begin("g", "m", 0).unwrap();
+        assert_eq!(sessions.begin("g", "n", 0).unwrap_err(), ResponseError::ShareSessionLimitReached);
+        assert!(sessions.begin("g", "m", 0).is_ok(), "it takes its own place");
     }
 
     #[test]
     fn records_errors_and_the_end_of_errors_are_told() {
-        let mut session = ShareSession { epoch: 1, partitions: Vec::new() };
+        let mut session = ShareSession { epoch: 1, partitions: Vec::new(), connection: 0 };
         let topic = Uuid::from_u128(1);
         let partition = |index| SharedPartition { topic, index, max_bytes: 1, must_be_told: false };
         (0..2).for_each(|index| session.want(partition(index)));

@@ -334,3 +334,28 @@ async fn faults_hit_the_request_or_a_partition() {
     );
     assert_eq!(said(&mut client, acknowledge(&broker, "a", 3, (0, 0), &[ACCEPT])).await, 0);
 }
+
+#[tokio::test]
+async fn a_session_ends_with_its_connection() {
+    let broker = from_the_beginning().await;
+    broker.append("orders", 0, ["tea"]).unwrap();
+    let mut client = Client::of(&broker);
+    client.call(V1, fetch(&broker, "a", 0, &[0])).await;
+    drop(client);
+    broker.until(|broker| broker.share_sessions().is_empty()).await;
+    assert_eq!(broker.shared_records(GROUP, "orders", 0)[0].state, SharedState::Available);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_waits_acquires_nothing_for_a_member_that_left() {
+    let broker = from_the_beginning().await;
+    let (mut waiting, mut other) = (Client::of(&broker), Client::of(&broker));
+    beat(&mut other, "a", 0).await;
+    waiting.send(V1, fetch(&broker, "a", 0, &[0]).with_max_wait_ms(500)).await;
+    broker.until_seen(ApiKey::ShareFetch, 1).await;
+    beat(&mut other, "a", -1).await;
+    broker.append("orders", 0, ["tea"]).unwrap();
+    let (_, response) = waiting.receive::<ShareFetchRequest>(V1).await.unwrap();
+    assert_eq!(acquired(&response), []);
+    assert!(broker.shared_records(GROUP, "orders", 0).is_empty());
+}

@@ -9,6 +9,7 @@ mod offsets;
 mod producer;
 mod reading;
 mod sessions;
+mod share;
 mod transactions;
 
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{ApiKey, CreateTopicsRequest, FindCoordinatorRequest, MetadataRequest, TopicName};
 use kafka_protocol::protocol::{Request, StrBytes};
 use ottla_broker::Broker;
-use real::{call, shared, unique, until};
+use real::{Connection, call, shared, unique, until};
 use tokio::runtime::Runtime;
 
 /// How long a side may take until it has a coordinator, or has completed a transaction.
@@ -56,6 +57,8 @@ struct Side {
     producer_ids: Vec<i64>,
     /// The time of the records it sends: now, lest Kafka begin a new segment between them and their markers.
     timestamp: i64,
+    /// To the leader of partition 0, where a scenario keeps one.
+    connection: Option<Connection>,
 }
 
 /// Runs a scenario against both sides, on a topic of two partitions with these settings, and compares the notes.
@@ -71,6 +74,7 @@ fn alike(settings: &[(&str, &str)], scenario: impl Fn(&mut Side) -> Result<()>) 
             notes: Vec::new(),
             producer_ids: Vec::new(),
             timestamp: now_ms(),
+            connection: None,
         };
         side.create(settings)?;
         scenario(&mut side).with_context(|| format!("after {:#?}", side.notes))?;
