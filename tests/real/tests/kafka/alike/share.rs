@@ -54,7 +54,7 @@ impl Side {
     }
 
     /// Heartbeats and notes the answer, but for the assignment, which Kafka gives when it is ready.
-    fn beat(&mut self, group: &StrBytes, member: &str, epoch: i32, subscribes: bool) -> Result<i32> {
+    fn share_beat(&mut self, group: &StrBytes, member: &str, epoch: i32, subscribes: bool) -> Result<i32> {
         let topics = subscribes.then(|| vec![topic_name(&self.topic)]);
         let request = ShareGroupHeartbeatRequest::default()
             .with_group_id(GroupId(group.clone()))
@@ -74,7 +74,7 @@ impl Side {
 
     /// Joins, and waits until the member has partitions.
     fn join(&mut self, group: &StrBytes, member: &str) -> Result<()> {
-        let mut epoch = self.beat(group, member, 0, true)?;
+        let mut epoch = self.share_beat(group, member, 0, true)?;
         let coordinator = self.coordinator(GROUP, group)?;
         until("an assignment", PATIENCE, || {
             let request = ShareGroupHeartbeatRequest::default()
@@ -212,16 +212,16 @@ fn share_sessions_are_alike() -> Result<()> {
 fn heartbeats_of_share_groups_are_alike() -> Result<()> {
     alike(&[], |side| {
         let group = side.share_group()?;
-        side.beat(&group, "a", 1, false)?;
-        side.beat(&group, "a", 0, false)?;
-        side.beat(&group, "a", -2, false)?;
-        let epoch = side.beat(&group, "a", 0, true)?;
-        side.beat(&group, "a", epoch + 100, false)?;
-        side.beat(&group, "b", 1, false)?;
-        side.beat(&group, "b", -1, false)?;
-        side.beat(&group, "", 0, true)?;
-        side.beat(&group, "a", -1, false)?;
-        side.beat(&group, "a", -1, false)?;
+        side.share_beat(&group, "a", 1, false)?;
+        side.share_beat(&group, "a", 0, false)?;
+        side.share_beat(&group, "a", -2, false)?;
+        let epoch = side.share_beat(&group, "a", 0, true)?;
+        side.share_beat(&group, "a", epoch + 100, false)?;
+        side.share_beat(&group, "b", 1, false)?;
+        side.share_beat(&group, "b", -1, false)?;
+        side.share_beat(&group, "", 0, true)?;
+        side.share_beat(&group, "a", -1, false)?;
+        side.share_beat(&group, "a", -1, false)?;
         Ok(())
     })
 }
