@@ -223,7 +223,7 @@ fn flaw(partition: &TopicPartition, offset: i64, error: BatchError) -> Error {
 #[cfg(test)]
 mod tests {
     use ottla_wire::messages::fetch_response::AbortedTransaction;
-    use ottla_wire::records::HEADER_LEN;
+    use ottla_wire::records::{BodyCrc, BodyEncoder, HEADER_LEN};
 
     use super::*;
     use crate::consume::testing;
@@ -345,6 +345,21 @@ mod tests {
                 .iter()
                 .all(|record| record.timestamp() == 77 && record.timestamp_type() == TimestampType::LogAppendTime)
         );
+    }
+
+    /// edge 37
+    #[test]
+    fn timestamps_further_apart_than_32_bits_are_read() {
+        let mut encoder = BodyEncoder::new(0);
+        let mut body = Vec::new();
+        let times = [0, 3 * i64::from(i32::MAX), -5 * i64::from(i32::MAX)];
+        for time in times {
+            encoder.push(&mut body, time, None, None, [].into_iter()).unwrap();
+        }
+        let bytes = [&encoder.header().encode(&BodyCrc::of(&body)), body.as_slice()].concat();
+        let mut records = crate::consume::Records::default();
+        records.push(read_from(raw(bytes.into()), 0, 500).part.unwrap());
+        assert_eq!(records.iter().map(|record| record.timestamp()).collect::<Vec<_>>(), times);
     }
 
     /// edge 35

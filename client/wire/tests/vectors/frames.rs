@@ -25,6 +25,7 @@ fn noise() -> Vec<u8> {
     (0..20_000).map(next).collect()
 }
 
+/// edge 40
 #[test]
 fn every_option_of_every_format_is_read() {
     let text = text();
