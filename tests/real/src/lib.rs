@@ -10,7 +10,7 @@
 //! cluster.rs   start, break, inspect    java.rs      the command line of a JVM        admin.rs     topics, leaders
 //! node.rs      one broker               process.rs   a process known by its pid file  keeper.rs    the end of everything
 //! tool.rs      Java's tools and clients transaction.rs  what is known of transactions
-//! chaos/       a copy in transactions while everything dies
+//! chaos/       a copy in transactions, and members of a group, while everything dies
 //! ```
 //!
 //! With `OTTLA_KEEP_KAFKA` set, what a cluster of a test wrote stays in `target/kafka/`: to read a broker's log.
@@ -40,7 +40,7 @@ mod transaction;
 mod wait;
 mod warm_up;
 
-pub use chaos::{CopyChaos, Report};
+pub use chaos::{CopyChaos, GroupChaos, GroupReport, Report};
 pub use cluster::{Cluster, State, Status};
 pub use install::{need, need_kafka};
 pub use listener::Listener;

@@ -1,4 +1,4 @@
-//! What the brokers know of a transactional id, by messages to them: where Java's `kafka-transactions` takes a JVM's start.
+//! Who coordinates what, and what the brokers know of a transactional id, by messages to them: where Java's `kafka-transactions` takes a JVM's start.
 
 use anyhow::{Context, Result};
 use kafka_protocol::messages::{DescribeTransactionsRequest, FindCoordinatorRequest, TransactionalId};
@@ -8,7 +8,8 @@ use crate::admin::eventually;
 use crate::cluster::Cluster;
 use crate::message::{call, check};
 
-/// A coordinator of transactions, in FindCoordinator (a group's is 0).
+/// Kinds of coordinators, in FindCoordinator.
+const OF_GROUPS: i8 = 0;
 const OF_TRANSACTIONS: i8 = 1;
 
 /// What a coordinator knows of a transactional id.
@@ -28,10 +29,22 @@ impl Cluster {
     /// # Errors
     /// If no running broker knows one within a minute.
     pub fn transaction_coordinator(&self, transactional_id: &str) -> Result<u16> {
+        self.coordinator(OF_TRANSACTIONS, transactional_id)
+    }
+
+    /// The broker that coordinates a group.
+    ///
+    /// # Errors
+    /// If no running broker knows one within a minute.
+    pub fn group_coordinator(&self, group: &str) -> Result<u16> {
+        self.coordinator(OF_GROUPS, group)
+    }
+
+    fn coordinator(&self, key_type: i8, key: &str) -> Result<u16> {
         let request = FindCoordinatorRequest::default()
-            .with_key_type(OF_TRANSACTIONS)
-            .with_coordinator_keys(vec![StrBytes::from_string(transactional_id.to_owned())]);
-        eventually(&format!("a coordinator of {transactional_id}"), || {
+            .with_key_type(key_type)
+            .with_coordinator_keys(vec![StrBytes::from_string(key.to_owned())]);
+        eventually(&format!("a coordinator of {key}"), || {
             let broker = self.running()?.next().context("no broker runs")?;
             let found = call(broker, 4, &request)?.coordinators.pop().context("the coordinator that was asked for")?;
             check(found.error_code)?;

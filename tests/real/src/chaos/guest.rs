@@ -36,10 +36,15 @@ pub(super) fn admit(cluster: &Cluster, binary: &Path) -> Result<PathBuf> {
 impl Guest {
     /// Starts an [`admit`]ted binary.
     pub(super) fn start(cluster: &Cluster, name: &str, binary: &Path, arguments: &[&str]) -> Result<Self> {
-        let file = |part: &str| cluster.folder.join(format!("{name}-{part}"));
         let mut command = Command::new(binary);
         command.args(arguments);
-        let child = recorded(&command, &cluster.folder.join("pids").join(name))
+        Self::run(cluster, name, recorded(&command, &cluster.folder.join("pids").join(name)))
+    }
+
+    /// Starts a command that leaves its pid for the cluster's keeper.
+    pub(super) fn run(cluster: &Cluster, name: &str, mut command: Command) -> Result<Self> {
+        let file = |part: &str| cluster.folder.join(format!("{name}-{part}"));
+        let child = command
             .stdin(Stdio::piped())
             .stdout(File::create(file("out"))?)
             .stderr(File::create(file("err"))?)

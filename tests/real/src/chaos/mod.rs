@@ -11,6 +11,7 @@
 
 mod brokers;
 mod copier;
+mod groups;
 mod guest;
 mod source;
 mod verdict;
@@ -32,6 +33,7 @@ use crate::release::VERSION;
 use crate::sharing::unique;
 use crate::wait::until;
 use copier::{Copier, Copies, Lives};
+pub use groups::{GroupChaos, GroupReport};
 use guest::Guest;
 use verdict::{Reading, Transactions};
 

@@ -1,0 +1,216 @@
+//! What the members wrote down, against what was promised.
+//!
+//! - *Nothing is missing*: each acknowledged record was read.
+//! - *In order*: within one generation, a process reads a partition's offsets, and the numbers in them, rising.
+//! - *Twice only for a reason*: a record may be read again if the commit after its first reading was not confirmed by then:
+//!   the process died or was paused before it, or the commit failed; or if who reads it again is of an earlier
+//!   generation than who read it first: paused, and gone on with what it had fetched before it was told that the group
+//!   went on without it.
+//! - *Nobody is stuck*: see [`longest_standstill`].
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+
+/// Milliseconds since 1970.
+pub(super) type Time = u64;
+
+/// One reading of one record.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    process: usize,
+    time: Time,
+    generation: i32,
+    number: u64,
+    /// When it was known to be committed.
+    committed: Option<Time>,
+}
+
+/// What came of a run.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    pub(super) acknowledged: usize,
+    pub(super) read: usize,
+    pub(super) missing: Vec<String>,
+    pub(super) disorder: Vec<String>,
+    /// Readings beyond the first that have a reason, and those that have none.
+    pub(super) again: usize,
+    pub(super) unexplained: Vec<String>,
+    /// When something was read.
+    pub(super) times: Vec<Time>,
+}
+
+/// Judges `acknowledged`, the writer's file, and the readers' files by process.
+pub(super) fn judge(acknowledged: &str, readers: &[(String, String)]) -> Result<Verdict> {
+    let mut verdict = Verdict::default();
+    let mut readings: BTreeMap<(i32, i64), Vec<Reading>> = BTreeMap::new();
+    for (process, (name, text)) in readers.iter().enumerate() {
+        take(process, name, text, &mut readings, &mut verdict)?;
+    }
+    for line in complete_lines(acknowledged) {
+        let [partition, offset, number, _] = fields(line)?;
+        verdict.acknowledged += 1;
+        let read = readings.get(&(partition as i32, offset));
+        if !read.is_some_and(|read| read.iter().all(|reading| reading.number == number as u64)) {
+            verdict.missing.push(format!("number {number}, {partition}@{offset}"));
+        }
+    }
+    verdict.read = readings.len();
+    for ((partition, offset), mut all) in readings {
+        all.sort_by_key(|reading| reading.time);
+        for (index, again) in all.iter().enumerate().skip(1) {
+            let is_late = |first: &Reading| again.generation < first.generation;
+            let was_settled = |first: &Reading| first.committed.is_some_and(|at| at < again.time);
+            match all[..index].iter().find(|first| was_settled(first) && !is_late(first)) {
+                None => verdict.again += 1,
+                Some(first) => verdict.unexplained.push(format!(
+                    "{partition}@{offset} by {} in generation {} although committed by {} in generation {}, {} ms before",
+                    readers[again.process].0,
+                    again.generation,
+                    readers[first.process].0,
+                    first.generation,
+                    again.time - first.committed.unwrap_or_default(),
+                )),
+            }
+        }
+    }
+    verdict.times.sort_unstable();
+    Ok(verdict)
+}
+
+/// Takes in what one process wrote down.
+fn take(
+    process: usize,
+    name: &str,
+    text: &str,
+    readings: &mut BTreeMap<(i32, i64), Vec<Reading>>,
+    verdict: &mut Verdict,
+) -> Result<()> {
+    let mut last: BTreeMap<i32, (i32, i64, u64)> = BTreeMap::new();
+    let mut batch: Vec<((i32, i64), Reading)> = Vec::new();
+    for line in complete_lines(text) {
+        if let Some(rest) = line.strip_prefix("R ") {
+            let [partition, offset, number, time, generation] = fields(rest)?;
+            let (partition, number, generation) = (partition as i32, number as u64, generation as i32);
+            if let Some((before, offset_before, number_before)) = last.insert(partition, (generation, offset, number))
+                && before == generation
+                && (offset <= offset_before || number <= number_before)
+            {
+                let what = format!("{name}: {number} at {partition}@{offset} after {number_before} at {offset_before}");
+                verdict.disorder.push(what);
+            }
+            let reading = Reading { process, time: time as Time, generation, number, committed: None };
+            batch.push(((partition, offset), reading));
+            verdict.times.push(time as Time);
+        } else {
+            let committed = line.strip_prefix("C ").map(str::parse).transpose().context("the time of a commit")?;
+            for (place, reading) in batch.drain(..) {
+                readings.entry(place).or_default().push(Reading { committed, ..reading });
+            }
+        }
+    }
+    // What it died with.
+    for (place, reading) in batch {
+        readings.entry(place).or_default().push(reading);
+    }
+    Ok(())
+}
+
+/// The longest time in which nothing was read though a member lived all along and no broker was in trouble.
+///
+/// `faults` are the times in which a broker was; `lives` those in which a process ran and was not paused. Records wait at all
+/// times: they are written steadily.
+pub(super) fn longest_standstill(
+    times: &[Time],
+    faults: &[(Time, Time)],
+    lives: &[(Time, Time)],
+    (begin, end): (Time, Time),
+) -> Time {
+    // Nothing counts on from before a fault's end.
+    let mut marks: Vec<Time> = times.iter().copied().chain([begin, end]).collect();
+    marks.extend(faults.iter().flat_map(|(from, to)| [*from, *to]));
+    marks.retain(|mark| (begin..=end).contains(mark));
+    marks.sort_unstable();
+    let is_calm = |from: Time, to: Time| !faults.iter().any(|fault| fault.0 < to && from < fault.1);
+    // The part of it that one process lived through.
+    let lived = |from: Time, to: Time| {
+        let part = |life: &(Time, Time)| life.1.min(to).saturating_sub(life.0.max(from));
+        lives.iter().map(part).max().unwrap_or(0)
+    };
+    let gaps = marks.windows(2).filter(|gap| is_calm(gap[0], gap[1]));
+    gaps.map(|gap| lived(gap[0], gap[1])).max().unwrap_or(0)
+}
+
+/// How many different records of the writer's file were read so far, and how many there are.
+pub(super) fn progress(acknowledged: &str, readers: &[(String, String)]) -> Result<(usize, usize)> {
+    let verdict = judge(acknowledged, readers)?;
+    Ok((verdict.acknowledged - verdict.missing.len(), verdict.acknowledged))
+}
+
+/// All lines but one that a kill cut short.
+fn complete_lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'))
+}
+
+fn fields<const N: usize>(line: &str) -> Result<[i64; N]> {
+    let numbers: Vec<i64> =
+        line.split(' ').map(str::parse).collect::<Result<_, _>>().with_context(|| line.to_owned())?;
+    numbers.try_into().ok().with_context(|| format!("{N} numbers in {line}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WRITTEN: &str = "0 0 10 1\n0 1 11 2\n0 2 12 3\n";
+
+    fn judged(readers: &[&str]) -> Verdict {
+        let readers: Vec<_> = readers.iter().map(|text| ("reader".to_owned(), (*text).to_owned())).collect();
+        judge(WRITTEN, &readers).unwrap()
+    }
+
+    #[test]
+    fn a_record_that_nobody_read_is_missing() {
+        let verdict = judged(&["R 0 0 10 5 1\nR 0 2 12 5 1\nC 6\n"]);
+        assert_eq!((verdict.missing, verdict.read), (vec!["number 11, 0@1".to_owned()], 2));
+    }
+
+    #[test]
+    fn a_line_that_was_cut_short_counts_for_nothing() {
+        assert_eq!(judged(&["R 0 0 10 5 1\nR 0 1 11 5 1\nR 0 2 1"]).missing.len(), 1);
+    }
+
+    #[test]
+    fn reading_again_needs_a_commit_that_was_not_confirmed() {
+        let again = "R 0 0 10 9 2\nR 0 1 11 9 2\nR 0 2 12 9 2\nC 10\n";
+        let died = judged(&["R 0 0 10 5 1\n", again]);
+        assert_eq!((died.again, died.unexplained.len()), (1, 0));
+        let failed = judged(&["R 0 0 10 5 1\nF 6\n", again]);
+        assert_eq!((failed.again, failed.unexplained.len()), (1, 0));
+        let confirmed = judged(&["R 0 0 10 5 1\nC 6\n", again]);
+        assert_eq!((confirmed.again, confirmed.unexplained.len()), (0, 1));
+    }
+
+    #[test]
+    fn a_member_that_the_group_left_behind_may_hand_out_what_it_had() {
+        let left_behind = judged(&["R 0 0 10 5 2\nR 0 1 11 5 2\nR 0 2 12 5 2\nC 6\n", "R 0 0 10 9 1\nF 10\n"]);
+        assert_eq!((left_behind.again, left_behind.unexplained.len()), (1, 0));
+    }
+
+    #[test]
+    fn offsets_rise_within_a_generation() {
+        let backwards = "R 0 1 11 5 1\nR 0 0 10 5 1\n";
+        assert_eq!(judged(&[backwards]).disorder.len(), 1);
+        assert_eq!(judged(&[&backwards.replace("10 5 1", "10 5 2")]).disorder.len(), 0);
+    }
+
+    #[test]
+    fn a_standstill_counts_while_a_member_lives_and_brokers_are_well() {
+        let times = [10, 20, 50];
+        let always = [(0, 100)];
+        assert_eq!(longest_standstill(&times, &[], &always, (0, 100)), 50);
+        assert_eq!(longest_standstill(&times, &[(60, 90)], &always, (0, 100)), 30);
+        assert_eq!(longest_standstill(&times, &[], &[(0, 60), (70, 100)], (0, 100)), 30);
+        assert_eq!(longest_standstill(&times, &[], &[], (0, 100)), 0);
+    }
+}
