@@ -40,7 +40,7 @@ mod transaction;
 mod wait;
 mod warm_up;
 
-pub use chaos::{CopyChaos, GroupChaos, GroupReport, Report};
+pub use chaos::{CopyChaos, GroupChaos, GroupProtocol, GroupReport, Report};
 pub use cluster::{Cluster, State, Status};
 pub use install::{need, need_kafka};
 pub use listener::Listener;
