@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
-use real::{CopyChaos, GroupChaos};
+use real::{CopyChaos, GroupChaos, GroupProtocol};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Chaos {
@@ -44,7 +44,10 @@ pub(crate) struct Groups {
     /// Where chance begins; another each time if left out.
     #[arg(long)]
     seed: Option<u64>,
-    /// How the partitions are shared out.
+    /// How members speak to their coordinator.
+    #[arg(long, default_value = "classic", value_parser = ["classic", "consumer"])]
+    protocol: String,
+    /// How the partitions are shared out, in the classic protocol.
     #[arg(long, default_value = "cooperative-sticky", value_parser = ["range", "roundrobin", "sticky", "cooperative-sticky"])]
     assignor: String,
     /// Lets ottla's members commit what they have not written down yet: the run must fail.
@@ -76,6 +79,7 @@ fn seed(given: Option<u64>) -> u64 {
 fn run_groups(groups: &Groups) -> Result<()> {
     let mut chaos = GroupChaos::seeded(seed(groups.seed))
         .duration(Duration::from_secs(groups.seconds))
+        .protocol(if groups.protocol == "classic" { GroupProtocol::Classic } else { GroupProtocol::Consumer })
         .assignor(&groups.assignor)
         .version(&groups.kafka)
         .optimized()

@@ -33,7 +33,7 @@ use crate::release::VERSION;
 use crate::sharing::unique;
 use crate::wait::until;
 use copier::{Copier, Copies, Lives};
-pub use groups::{GroupChaos, GroupReport};
+pub use groups::{GroupChaos, GroupProtocol, GroupReport};
 use guest::Guest;
 use verdict::{Reading, Transactions};
 

@@ -96,7 +96,7 @@ impl<'a> Place<'a> {
     }
 
     fn join(&mut self) -> Result<()> {
-        let Scene { cluster, topic, group, assignor, .. } = self.scene;
+        let Scene { cluster, topic, group, settings, .. } = self.scene;
         self.story.joined += 1;
         let name = format!("{}-{}", self.name, self.story.joined);
         let file = cluster.folder.join(format!("{name}-read"));
@@ -104,12 +104,6 @@ impl<'a> Place<'a> {
         fs::write(&file, "")?;
         let path = file.to_str().context("a path in UTF-8")?;
         let bootstrap = cluster.bootstrap();
-        let settings = [
-            format!("session.timeout.ms={}", SESSION.as_millis()),
-            "heartbeat.interval.ms=500".to_owned(),
-            "max.poll.interval.ms=20000".to_owned(),
-            format!("partition.assignment.strategy={}", self.assignor(assignor)),
-        ];
         let mut arguments = vec![&*bootstrap, topic, group, path];
         arguments.extend(settings.iter().map(String::as_str));
         let member = match self.client {
@@ -128,20 +122,6 @@ impl<'a> Place<'a> {
         self.story.files.push((name, file));
         self.current = Some((member, now()));
         Ok(())
-    }
-
-    /// Java knows its assignors by their classes.
-    fn assignor(&self, name: &str) -> String {
-        if self.client == Client::Ottla {
-            return name.to_owned();
-        }
-        let class = match name {
-            "cooperative-sticky" => "CooperativeSticky",
-            "roundrobin" => "RoundRobin",
-            "sticky" => "Sticky",
-            _ => "Range",
-        };
-        format!("org.apache.kafka.clients.consumer.{class}Assignor")
     }
 
     fn kill(&mut self) -> Result<()> {

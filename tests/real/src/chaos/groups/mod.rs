@@ -39,6 +39,8 @@ use verdict::{Time, Verdict};
 /// After this long without a heartbeat a member is dead.
 const SESSION: Duration = Duration::from_secs(6);
 
+const HEARTBEAT_MS: &str = "500";
+
 /// The longest that nothing may be read while a member lives and all brokers are well.
 const PATIENCE: Duration = SESSION.saturating_add(Duration::from_secs(10));
 
@@ -54,10 +56,20 @@ pub struct GroupChaos {
     duration: Duration,
     seed: u64,
     assignor: String,
+    protocol: GroupProtocol,
     version: String,
     commits_first: bool,
     is_optimized: bool,
     is_told: bool,
+}
+
+/// How members speak to their coordinator.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum GroupProtocol {
+    /// JoinGroup and SyncGroup: a member assigns.
+    Classic,
+    /// That of KIP-848.
+    Consumer,
 }
 
 /// What was done to a group, and what came of it.
@@ -81,7 +93,8 @@ struct Scene<'a> {
     topic: &'a str,
     group: &'a str,
     partitions: u16,
-    assignor: &'a str,
+    /// Of every member, as both clients read them.
+    settings: &'a [String],
     commits_first: bool,
 }
 
@@ -92,6 +105,7 @@ impl GroupChaos {
             duration: Duration::from_secs(600),
             seed,
             assignor: "cooperative-sticky".to_owned(),
+            protocol: GroupProtocol::Classic,
             version: VERSION.to_owned(),
             commits_first: false,
             is_optimized: false,
@@ -108,6 +122,12 @@ impl GroupChaos {
     /// `range`, `roundrobin`, `sticky` or `cooperative-sticky`.
     pub fn assignor(mut self, name: &str) -> Self {
         name.clone_into(&mut self.assignor);
+        self
+    }
+
+    /// By which protocol members speak to the coordinator; in [`GroupProtocol::Consumer`] the brokers assign.
+    pub fn protocol(mut self, protocol: GroupProtocol) -> Self {
+        self.protocol = protocol;
         self
     }
 
@@ -146,7 +166,16 @@ impl GroupChaos {
         let path = if self.is_optimized { "release" } else { "debug" };
         let example = [&["--package", "real", "--example", "group_member"], release].concat();
         let example = built(&example, &format!("{path}/examples/group_member"))?;
-        let cluster = Cluster::start(&ClusterOptions::default().version(&self.version))?;
+        let mut options = ClusterOptions::default().version(&self.version);
+        if self.protocol == GroupProtocol::Consumer {
+            let session = SESSION.as_millis().to_string();
+            options = options
+                .property("group.consumer.min.session.timeout.ms", &session)
+                .property("group.consumer.session.timeout.ms", &session)
+                .property("group.consumer.min.heartbeat.interval.ms", HEARTBEAT_MS)
+                .property("group.consumer.heartbeat.interval.ms", HEARTBEAT_MS);
+        }
+        let cluster = Cluster::start(&options)?;
         let report = self.run_on(&cluster, &example);
         // Whoever asks why finds the logs.
         if !report.as_ref().is_ok_and(GroupReport::is_good) {
@@ -166,7 +195,7 @@ impl GroupChaos {
             topic: &topic,
             group: &group,
             partitions: PARTITIONS,
-            assignor: &self.assignor,
+            settings: &self.settings(),
             commits_first: self.commits_first,
         };
         let report = self.live_and_judge(scene).with_context(|| events.text());
@@ -174,6 +203,27 @@ impl GroupChaos {
         let (faults, story, verdict, standstill, complaints) = report?;
         let folder = cluster.folder.clone();
         Ok(GroupReport { options: self, faults, story, verdict, standstill, complaints, folder })
+    }
+
+    fn settings(&self) -> Vec<String> {
+        let mut settings = vec!["max.poll.interval.ms=20000".to_owned()];
+        if self.protocol == GroupProtocol::Consumer {
+            settings.push("group.protocol=consumer".to_owned());
+            return settings;
+        }
+        // Java knows its assignors by their classes.
+        let class = match &*self.assignor {
+            "cooperative-sticky" => "CooperativeSticky",
+            "roundrobin" => "RoundRobin",
+            "sticky" => "Sticky",
+            _ => "Range",
+        };
+        settings.extend([
+            format!("session.timeout.ms={}", SESSION.as_millis()),
+            format!("heartbeat.interval.ms={HEARTBEAT_MS}"),
+            format!("partition.assignment.strategy=org.apache.kafka.clients.consumer.{class}Assignor"),
+        ]);
+        settings
     }
 
     fn live_and_judge(&self, scene: Scene<'_>) -> Result<(Faults, Story, Verdict, Duration, Vec<String>)> {
@@ -249,8 +299,9 @@ impl GroupReport {
 
 impl fmt::Display for GroupReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let GroupChaos { duration, seed, assignor, version, .. } = &self.options;
-        writeln!(f, "a group by {assignor} for {} s, Kafka {version}, seed {seed}", duration.as_secs())?;
+        let GroupChaos { duration, seed, assignor, protocol, version, .. } = &self.options;
+        let by = if *protocol == GroupProtocol::Classic { assignor } else { "the brokers" };
+        writeln!(f, "a group assigned by {by} for {} s, Kafka {version}, seed {seed}", duration.as_secs())?;
         let Faults { killed, paused, moved, .. } = &self.faults;
         writeln!(f, "brokers killed: {killed}; paused: {paused}; leaders moved: {moved}")?;
         let Story { joined, left, killed, paused, gave_up, .. } = &self.story;
