@@ -44,7 +44,7 @@ pub use chaos::{CopyChaos, GroupChaos, GroupProtocol, GroupReport, Report};
 pub use cluster::{Cluster, State, Status};
 pub use install::{need, need_kafka};
 pub use listener::Listener;
-pub use message::call;
+pub use message::{Connection, call};
 pub use options::ClusterOptions;
 pub use program::{Ended, Lines, Program, send_signal};
 pub use release::{OLDER_VERSION, Release, VERSION};
