@@ -1,4 +1,5 @@
 import java.io.FileOutputStream;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
@@ -28,7 +29,7 @@ public class Member {
         Thread end = new Thread(() -> {
             try {
                 while (System.in.read() >= 0) { }
-            } catch (java.io.IOException e) {
+            } catch (IOException e) {
                 // The end as well.
             }
             consumer.wakeup();
@@ -50,23 +51,35 @@ public class Member {
                         .append(record.value()).append(' ').append(now).append(' ').append(generation).append('\n');
                 }
                 file.write(lines.toString().getBytes(StandardCharsets.UTF_8));
-                try {
-                    consumer.commitSync();
-                    file.write(("C " + System.currentTimeMillis() + "\n").getBytes(StandardCharsets.UTF_8));
-                } catch (WakeupException e) {
-                    // What is written down is committed before it leaves.
-                    consumer.commitSync();
-                    file.write(("C " + System.currentTimeMillis() + "\n").getBytes(StandardCharsets.UTF_8));
-                    throw e;
-                } catch (RuntimeException e) {
-                    file.write(("F " + System.currentTimeMillis() + "\n").getBytes(StandardCharsets.UTF_8));
-                    System.err.println("not committed: " + e);
-                }
+                commit(consumer, file);
             }
         } catch (WakeupException e) {
             // Asked to leave.
         } finally {
+            close(consumer);
+        }
+    }
+
+    private static void commit(KafkaConsumer<String, String> consumer, FileOutputStream file) throws IOException {
+        try {
+            consumer.commitSync();
+            file.write(("C " + System.currentTimeMillis() + "\n").getBytes(StandardCharsets.UTF_8));
+        } catch (WakeupException e) {
+            // What is written down is committed before it leaves.
+            commit(consumer, file);
+            throw e;
+        } catch (RuntimeException e) {
+            file.write(("F " + System.currentTimeMillis() + "\n").getBytes(StandardCharsets.UTF_8));
+            System.err.println("not committed: " + e);
+        }
+    }
+
+    /** It leaves all the same: what is not told to a coordinator that is down, the session's end tells. */
+    private static void close(KafkaConsumer<String, String> consumer) {
+        try {
             consumer.close(Duration.ofSeconds(10));
+        } catch (RuntimeException e) {
+            System.err.println("close: " + e);
         }
     }
 }
