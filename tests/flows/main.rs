@@ -29,6 +29,8 @@ mod produce;
 mod produce_chaos;
 mod retries;
 mod sequences;
+mod share;
+mod share_chaos;
 mod spans;
 mod telemetry;
 mod transaction_chaos;

@@ -50,18 +50,20 @@ impl Handed {
         }
     }
 
-    /// False if the record is not in the application's hands.
+    /// False if the record is not in the application's hands. It may be there more than once: from a leader and from the
+    /// one before.
     pub(super) fn acknowledge(&mut self, partition: &TopicPartition, offset: i64, kind: AcknowledgeType) -> bool {
+        let mut any = false;
         for ((known, _), lot) in &mut self.lots {
             let is_new = lot.unacknowledged.get(offset).is_some();
             let may_change = lot.acks.get(offset).is_some_and(|kind| kind > 0);
             if known.topic_partition == *partition && (is_new || may_change) {
                 lot.unacknowledged.remove(offset, offset);
                 lot.acks.insert(offset, offset, kind.to_wire());
-                return true;
+                any = true;
             }
         }
-        false
+        any
     }
 
     pub(super) fn accept_all(&mut self) {

@@ -316,6 +316,7 @@ impl Core {
         let mut running = self.running.subscribe();
         let quiet = self.cluster.until(deadline, running.wait_for(|running| *running == 0)).await.is_some();
         self.ended.send_replace(true);
+        self.state.lock().give_up();
         let left = self.leave(leave, deadline).await;
         if !quiet {
             return Err(Error::new(Kind::Timeout, "close: a broker did not confirm the end of its share session"));

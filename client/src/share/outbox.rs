@@ -26,10 +26,18 @@ pub(super) struct Group {
     pub(super) acks: Acknowledgements,
 }
 
+impl Group {
+    fn renews(&self) -> bool {
+        self.acks.values().any(|acks| !renewals(acks).is_empty())
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Outbox {
     pub(super) session: Session,
     waiting: VecDeque<Group>,
+    /// What the request on its way acknowledges.
+    under_way: Vec<Group>,
     /// Partitions to fetch, and the epoch of the leader.
     pub(super) wanted: BTreeMap<TopicIdPartition, i32>,
     pub(super) wake: Arc<Notify>,
@@ -51,11 +59,10 @@ pub(super) enum Ask {
     Fetch(ShareFetchRequest),
 }
 
-/// A request on its way, and what it is about.
+/// A request on its way, and what it is about. What it acknowledges stays here.
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) ask: Ask,
-    pub(super) groups: Vec<Group>,
     pub(super) wanted: BTreeMap<TopicIdPartition, i32>,
 }
 
@@ -71,6 +78,7 @@ impl Outbox {
         Self {
             session: Session::default(),
             waiting: VecDeque::new(),
+            under_way: Vec::new(),
             wanted: BTreeMap::new(),
             wake: Arc::default(),
             backoff,
@@ -112,9 +120,23 @@ impl Outbox {
         self.waiting.push_front(Group { is_prompt: true, ..group });
     }
 
-    /// Without a session nothing can be acknowledged: the broker has let go of the records (edge 70).
-    pub(super) fn take_unsendable(&mut self) -> Vec<Group> {
-        if self.session.is_new() { self.waiting.drain(..).collect() } else { Vec::new() }
+    /// What the request that was on its way acknowledged.
+    pub(super) fn answered(&mut self) -> Vec<Group> {
+        std::mem::take(&mut self.under_way)
+    }
+
+    /// All that is not acknowledged yet. Without a session nothing can be: the broker has let go of the records (edge 70).
+    pub(super) fn give_up(&mut self) -> Vec<Group> {
+        let mut groups = self.answered();
+        groups.extend(self.waiting.drain(..));
+        groups
+    }
+
+    /// What waits to be renewed.
+    pub(super) fn take_renewals(&mut self) -> Vec<Group> {
+        let (renewals, others) = self.waiting.drain(..).partition(Group::renews);
+        self.waiting = others;
+        renewals.into()
     }
 
     /// The request that ends the session. None if there is no session.
@@ -122,11 +144,9 @@ impl Outbox {
         if self.session.is_new() {
             return None;
         }
-        let mut groups: Vec<_> = self.waiting.drain(..).collect();
-        // What is being renewed would only be released.
-        groups.iter_mut().for_each(|group| group.acks.retain(|_, acks| renewals(acks).is_empty()));
-        let request = self.session.acknowledge(group, member, &merged(&groups), true);
-        Some(Sent { ask: Ask::Close(request), groups, wanted: BTreeMap::new() })
+        self.under_way = self.waiting.drain(..).collect();
+        let request = self.session.acknowledge(group, member, &merged(&self.under_way), true);
+        Some(Sent { ask: Ask::Close(request), wanted: BTreeMap::new() })
     }
 
     /// The next request, if there is one now. `fetches` says whether records are wanted of this broker.
@@ -134,19 +154,18 @@ impl Outbox {
         let fetches = fetches && !self.wanted.is_empty();
         let rides = |group: &Group| !group.is_prompt && group.acks.keys().all(|it| self.wanted.contains_key(it));
         if fetches && self.waiting.iter().all(rides) {
-            let groups: Vec<_> = self.waiting.drain(..).collect();
-            let request = self.session.fetch(group, member, &self.wanted, &merged(&groups));
+            self.under_way = self.waiting.drain(..).collect();
+            let request = self.session.fetch(group, member, &self.wanted, &merged(&self.under_way));
             self.asked = false;
             self.is_fetching = true;
-            return Some(Sent { ask: Ask::Fetch(request), groups, wanted: self.wanted.clone() });
+            return Some(Sent { ask: Ask::Fetch(request), wanted: self.wanted.clone() });
         }
-        let renews = |group: &Group| group.acks.values().any(|acks| !renewals(acks).is_empty());
-        let first = renews(self.waiting.front()?);
-        let count = self.waiting.iter().take_while(|group| renews(group) == first).count();
-        let groups: Vec<_> = self.waiting.drain(..count).collect();
-        let mut request = self.session.acknowledge(group, member, &merged(&groups), false);
+        let first = self.waiting.front()?.renews();
+        let count = self.waiting.iter().take_while(|group| group.renews() == first).count();
+        self.under_way = self.waiting.drain(..count).collect();
+        let mut request = self.session.acknowledge(group, member, &merged(&self.under_way), false);
         request.is_renew_ack = first;
-        Some(Sent { ask: Ask::Acknowledge(request), groups, wanted: BTreeMap::new() })
+        Some(Sent { ask: Ask::Acknowledge(request), wanted: BTreeMap::new() })
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::acknowledge::TopicIdPartition;
 use super::delivery::Delivery;
-use super::outbox::{Ask, Group, Sent};
+use super::outbox::{Ask, Group, Outbox, Sent};
 use super::state::State;
 use crate::deadline::after;
 use crate::error::{Error, Kind};
@@ -32,9 +32,10 @@ type Outcomes = BTreeMap<(Uuid, i32), (Code, Option<Str>)>;
 
 impl State {
     pub(super) fn on_fetched(&mut self, broker: i32, sent: Sent, answer: ShareFetchResponse, now: Instant) -> Answered {
+        let groups = self.answered(broker);
         if !self.took(broker, &sent, answer.error_code, now) {
             let error = refused(broker, "share fetch", answer.error_code, answer.error_message);
-            return self.refuse(broker, sent, error, now);
+            return self.refuse(broker, &sent, groups, error, now);
         }
         let mut answered = Answered::default();
         let mut outcomes = Outcomes::new();
@@ -42,14 +43,22 @@ impl State {
         for topic in answer.responses {
             for data in topic.partitions {
                 let key = (topic.topic_id, data.partition_index);
+                if outcomes.contains_key(&key) {
+                    // Said before: the records are not to be handed out twice.
+                    continue;
+                }
                 outcomes.insert(key, (data.acknowledge_error_code, data.acknowledge_error_message));
                 let known = sent.wanted.keys().find(|it| (it.topic_id, it.topic_partition.partition) == key);
                 let Some(partition) = known else { continue };
                 let leader = (partition.clone(), data.current_leader.leader_id, data.current_leader.leader_epoch);
                 self.on_partition_code(partition, data.error_code, data.error_message, leader, &mut answered);
                 let delivery = Delivery::new(broker, partition.clone(), data.records, &data.acquired_records);
-                // Too late for a poll: whoever asks next is to have them. The end of the session does so by itself.
-                if let Some(delivery) = delivery.as_ref().filter(|_| !self.membership.is_subscribed()) {
+                // The end of the session gives back what came too late by itself.
+                let delivery = delivery.filter(|_| !self.is_closed);
+                // Too late for a poll: whoever asks next is to have them.
+                if let Some(delivery) =
+                    delivery.as_ref().filter(|_| !self.membership.topics().contains(&partition.topic_partition.topic))
+                {
                     self.give_back(delivery, now);
                 } else if let Some(delivery) = delivery {
                     answered.delivered = true;
@@ -63,7 +72,7 @@ impl State {
                 outbox.asked = false;
             }
         }
-        self.acknowledged_by(broker, sent.groups, &outcomes, false, now);
+        self.acknowledged_by(broker, groups, &outcomes, false, now);
         answered
     }
 
@@ -75,9 +84,10 @@ impl State {
         now: Instant,
     ) -> Answered {
         let is_last = matches!(sent.ask, Ask::Close(_));
+        let groups = self.answered(broker);
         if !self.took(broker, &sent, answer.error_code, now) {
             let error = refused(broker, "share acknowledge", answer.error_code, answer.error_message);
-            return self.refuse(broker, sent, error, now);
+            return self.refuse(broker, &sent, groups, error, now);
         }
         let mut answered = Answered::default();
         let mut outcomes = Outcomes::new();
@@ -85,7 +95,7 @@ impl State {
             for data in topic.partitions {
                 let key = (topic.topic_id, data.partition_index);
                 answered.refresh |= data.error_code.refreshes_metadata();
-                let known = sent.groups.iter().flat_map(|group| group.acks.keys());
+                let known = groups.iter().flat_map(|group| group.acks.keys());
                 let leader = data.current_leader;
                 if let Some(partition) = known.into_iter().find(|it| (it.topic_id, it.topic_partition.partition) == key)
                     && data.error_code.refreshes_metadata()
@@ -96,7 +106,7 @@ impl State {
                 outcomes.insert(key, (data.error_code, data.error_message));
             }
         }
-        self.acknowledged_by(broker, sent.groups, &outcomes, !is_last, now);
+        self.acknowledged_by(broker, groups, &outcomes, !is_last, now);
         answered
     }
 
@@ -111,7 +121,12 @@ impl State {
             }
         }
         self.back_off(broker, now);
-        self.refuse(broker, sent, error, now)
+        let groups = self.answered(broker);
+        self.refuse(broker, &sent, groups, error, now)
+    }
+
+    fn answered(&mut self, broker: i32) -> Vec<Group> {
+        self.brokers.get_mut(&broker).map(Outbox::answered).unwrap_or_default()
     }
 
     /// Keeps the session in step. False if the broker refused the request as a whole.
@@ -145,9 +160,9 @@ impl State {
     }
 
     /// A request failed as a whole, and with it what it was to acknowledge.
-    fn refuse(&mut self, broker: i32, sent: Sent, error: Error, now: Instant) -> Answered {
+    fn refuse(&mut self, broker: i32, sent: &Sent, groups: Vec<Group>, error: Error, now: Instant) -> Answered {
         let is_closed = self.is_closed;
-        for group in sent.groups {
+        for group in groups {
             let keeps_session = self.brokers.get(&broker).is_some_and(|outbox| !outbox.session.is_new());
             // The broker answered: it did nothing, and can be asked again.
             let again = error.code().is_some() && error.is_retriable() && keeps_session && !is_closed;
@@ -155,10 +170,7 @@ impl State {
                 self.try_again(broker, group);
                 continue;
             }
-            for (partition, acks) in group.acks {
-                let error = error.clone().within(format_args!("acknowledge {partition}"));
-                self.acknowledged(broker, partition, &acks, group.commit, Err(error));
-            }
+            self.failed(broker, group, &error);
         }
         let is_about_records = matches!(sent.ask, Ask::Fetch(_));
         if is_about_records && !error.is_retriable() {

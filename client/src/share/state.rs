@@ -107,6 +107,13 @@ impl State {
     pub(super) fn subscribe(&mut self, topics: BTreeSet<Arc<str>>, now: Instant) -> Result<(), Error> {
         self.check_open()?;
         self.membership.subscribe(topics, now);
+        for delivery in std::mem::take(&mut self.buffer) {
+            if self.membership.topics().contains(&delivery.partition.topic_partition.topic) {
+                self.buffer.push_back(delivery);
+            } else {
+                self.give_back(&delivery, now);
+            }
+        }
         Ok(())
     }
 
@@ -322,7 +329,15 @@ impl State {
     pub(super) fn next_request(&mut self, broker: i32, now: Instant) -> Next {
         let fetches = self.may_fetch(broker, now);
         let Some(outbox) = self.brokers.get_mut(&broker) else { return Next::Done };
-        let lost = outbox.take_unsendable();
+        let mut lost = Vec::new();
+        if outbox.session.is_new() {
+            let why =
+                Error::broker(Code::InvalidShareSessionEpoch, format!("broker {broker} has lost the share session"));
+            lost.extend(outbox.give_up().into_iter().map(|group| (group, why.clone())));
+        } else if self.is_closed {
+            // The end of the session would only release them.
+            lost.extend(outbox.take_renewals().into_iter().map(|group| (group, Error::closed("share consumer"))));
+        }
         let (group, member) = (&self.membership.group, &self.membership.member);
         let next = if self.is_closed {
             outbox.close(group, member).map_or(Next::Done, Next::Send)
@@ -337,14 +352,27 @@ impl State {
             self.turns += 1;
             outbox.turn = self.turns;
         }
-        for group in lost {
-            let code = Code::InvalidShareSessionEpoch;
-            for (partition, acks) in group.acks {
-                let context = format!("acknowledge {partition}: broker {broker} has lost the share session");
-                self.acknowledged(broker, partition, &acks, group.commit, Err(Error::broker(code, context)));
-            }
+        for (group, why) in lost {
+            self.failed(broker, group, &why);
         }
         next
+    }
+
+    /// The end, for what no broker has answered.
+    pub(super) fn give_up(&mut self) {
+        let why = Error::new(Kind::Timeout, "closed before the broker answered");
+        let left: Vec<_> = self.brokers.iter_mut().map(|(broker, outbox)| (*broker, outbox.give_up())).collect();
+        for (broker, groups) in left {
+            groups.into_iter().for_each(|group| self.failed(broker, group, &why));
+        }
+    }
+
+    /// Acknowledgements have failed, all for the same reason.
+    pub(super) fn failed(&mut self, broker: i32, group: Group, why: &Error) {
+        for (partition, acks) in group.acks {
+            let error = why.clone().within(format_args!("acknowledge {partition}"));
+            self.acknowledged(broker, partition, &acks, group.commit, Err(error));
+        }
     }
 
     fn may_fetch(&self, broker: i32, now: Instant) -> bool {

@@ -324,6 +324,67 @@ fn explicit_mode_wants_every_record_acknowledged_and_implicit_mode_none() {
     assert_eq!(error.kind(), Kind::State);
 }
 
+/// A record that came from the old leader and the new one is at hand twice, and acknowledged by one word.
+#[test]
+fn a_record_that_two_brokers_delivered_is_acknowledged_to_both() {
+    let mut member = Member::joined(ShareAcknowledgementMode::Explicit);
+    member.poll();
+    let sent = member.next(1).unwrap();
+    member.state.assign(&metadata(&[2, 2]));
+    let other = member.next(2).unwrap();
+    member.state.on_fetched(1, sent, delivered(0, Code::None), member.now);
+    member.state.on_fetched(2, other, delivered(0, Code::None), member.now);
+    assert_eq!(member.take(), 8);
+    for offset in 0..4 {
+        member.state.acknowledge(&TopicPartition::new("t", 0), offset, AcknowledgeType::Accept).unwrap();
+    }
+    member.poll();
+    assert_eq!(told(&member.next(1).unwrap()), [(0, 3, vec![1])]);
+}
+
+#[test]
+fn an_answer_that_names_a_partition_twice_delivers_it_once() {
+    let mut member = Member::joined(ShareAcknowledgementMode::Implicit);
+    member.poll();
+    let sent = member.next(1).unwrap();
+    let mut answer = delivered(0, Code::None);
+    answer.responses.push(answer.responses[0].clone());
+    member.state.on_fetched(1, sent, answer, member.now);
+    assert_eq!(member.take(), 4);
+}
+
+#[test]
+fn what_is_not_subscribed_to_any_more_is_given_back() {
+    for is_late in [false, true] {
+        let mut member = Member::joined(ShareAcknowledgementMode::Implicit);
+        member.poll();
+        let sent = member.next(1).unwrap();
+        if is_late {
+            member.state.subscribe(["u".into()].into(), member.now).unwrap();
+        }
+        member.state.on_fetched(1, sent, delivered(0, Code::None), member.now);
+        if !is_late {
+            member.state.subscribe(["u".into()].into(), member.now).unwrap();
+        }
+        assert_eq!(told(&member.next(1).unwrap()), [(0, 3, vec![2])]);
+        assert_eq!(member.take(), 0);
+    }
+}
+
+#[test]
+fn what_is_given_up_at_the_end_is_told() {
+    let mut member = Member::joined(ShareAcknowledgementMode::Implicit);
+    member.state.has_callback = true;
+    member.fetched(0);
+    let (first, _) = member.state.commit(true, member.now).unwrap().unwrap();
+    let _on_its_way = member.next(1).unwrap();
+    member.state.close(member.now);
+    member.state.give_up();
+    assert_eq!(member.state.completed.len(), 1);
+    let results = member.state.take_results(first).unwrap().results;
+    assert_eq!(results.into_values().next().unwrap().unwrap_err().kind(), Kind::Timeout);
+}
+
 #[test]
 fn closing_tells_what_was_acknowledged_and_ends_the_session() {
     let mut member = Member::joined(ShareAcknowledgementMode::Explicit);
