@@ -47,8 +47,12 @@ pub(crate) struct Groups {
     /// How members speak to their coordinator.
     #[arg(long, default_value = "classic", value_parser = ["classic", "consumer"])]
     protocol: String,
-    /// How the partitions are shared out, in the classic protocol.
-    #[arg(long, default_value = "cooperative-sticky", value_parser = ["range", "roundrobin", "sticky", "cooperative-sticky"])]
+    /// How the partitions are shared out, in the classic protocol; `default` leaves the list as it is in both clients.
+    #[arg(
+        long,
+        default_value = "cooperative-sticky",
+        value_parser = ["default", "range", "roundrobin", "sticky", "cooperative-sticky"]
+    )]
     assignor: String,
     /// Lets ottla's members commit what they have not written down yet: the run must fail.
     #[arg(long)]

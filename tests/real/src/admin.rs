@@ -20,6 +20,7 @@ use kafka_protocol::protocol::{Request, StrBytes};
 
 use crate::cluster::{Cluster, State};
 use crate::message::{ANSWER, call, check};
+use crate::node::Node;
 use crate::sharing::unique;
 use crate::wait::until;
 
@@ -136,9 +137,10 @@ impl Cluster {
     /// Waits until every replica of every partition is in sync, as it is before anything breaks.
     ///
     /// # Errors
-    /// If that takes more than a minute.
+    /// If that takes more than a minute; if a broker died: with the last lines of its log.
     pub fn wait_until_in_sync(&self) -> Result<()> {
         eventually("every replica to be in sync", || {
+            self.nodes.iter().try_for_each(Node::check_alive)?;
             let in_sync = |partition: &MetadataResponsePartition| {
                 partition.leader_id != NOBODY && partition.isr_nodes.len() == partition.replica_nodes.len()
             };

@@ -88,6 +88,21 @@ impl Node {
         })
     }
 
+    /// # Errors
+    /// If it is dead: with the last lines of its log.
+    pub(crate) fn check_alive(&self) -> Result<()> {
+        if self.process.pid()?.is_some() {
+            return Ok(());
+        }
+        let bytes = fs::read(self.log())?;
+        bail!(
+            "broker {} died; the end of {}:\n{}",
+            self.id,
+            self.log().display(),
+            last(&String::from_utf8_lossy(&bytes))
+        );
+    }
+
     pub(crate) fn state(&self) -> Result<State> {
         Ok(match (self.process.pid()?, self.process.stopped()?) {
             (None, _) => State::Dead,

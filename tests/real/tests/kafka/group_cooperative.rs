@@ -1,4 +1,5 @@
 //! Groups that rebalance cooperatively (KIP-429): only what moves is given up, with Java among the members.
+#![expect(clippy::disallowed_methods, reason = "waits for what other processes do")]
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

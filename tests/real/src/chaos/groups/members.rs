@@ -46,6 +46,8 @@ pub(super) struct Story {
     pub(super) files: Vec<(String, PathBuf)>,
     /// When one ran, and was not paused.
     pub(super) lives: Vec<(Time, Time)>,
+    /// When the group may not know yet that one is dead or paused.
+    pub(super) silences: Vec<(Time, Time)>,
 }
 
 impl<'a> Place<'a> {
@@ -61,6 +63,7 @@ impl<'a> Place<'a> {
             // Some go while they join.
             let is_short = random.u8(0..5) == 0;
             sleep(Duration::from_millis(if is_short { random.u64(50..1_500) } else { random.u64(3_000..18_000) }));
+            self.scene.wait_out_rest();
             if Instant::now() >= end {
                 return Ok(());
             }
@@ -130,7 +133,7 @@ impl<'a> Place<'a> {
         member.kill()?;
         self.tell(&member, "killed");
         self.story.killed += 1;
-        self.story.lives.push((since, now()));
+        self.end_life(since);
         Ok(())
     }
 
@@ -138,7 +141,7 @@ impl<'a> Place<'a> {
         let Some((mut member, since)) = self.current.take() else { return Ok(()) };
         if !self.has_ended(&mut member)? {
             member.signal(Signal::STOP)?;
-            self.story.lives.push((since, now()));
+            self.end_life(since);
             self.tell(&member, &format!("paused for {time:?}"));
             sleep(time);
             member.signal(Signal::CONT)?;
@@ -147,6 +150,13 @@ impl<'a> Place<'a> {
         }
         self.current = Some((member, now()));
         Ok(())
+    }
+
+    /// Notes that it says no more, which the group finds out by its session.
+    fn end_life(&mut self, since: Time) {
+        let until = SESSION + Duration::from_secs(1);
+        self.story.lives.push((since, now()));
+        self.story.silences.push((now(), now() + until.as_millis() as Time));
     }
 
     /// Notes it if the process ended by itself.
@@ -179,6 +189,7 @@ impl Story {
         self.gave_up.extend(other.gave_up);
         self.files.extend(other.files);
         self.lives.extend(other.lives);
+        self.silences.extend(other.silences);
     }
 
     /// What each process wrote down.

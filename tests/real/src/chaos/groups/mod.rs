@@ -34,15 +34,19 @@ use crate::sharing::unique;
 use crate::wait::until;
 use brokers::Faults;
 use members::{Client, Place, Story};
-use verdict::{Time, Verdict};
+use verdict::{Fair, Time, Verdict};
 
 /// After this long without a heartbeat a member is dead.
 const SESSION: Duration = Duration::from_secs(6);
 
 const HEARTBEAT_MS: &str = "500";
 
-/// The longest that nothing may be read while a member lives and all brokers are well.
+/// The longest that nothing may be read, of the group or of one partition, in the time in which it could be.
 const PATIENCE: Duration = SESSION.saturating_add(Duration::from_secs(10));
+
+/// At the end of each such cycle nothing dies for a while: what is stuck then has no excuse.
+const CYCLE: Duration = Duration::from_secs(120);
+const REST_OF_CYCLE: Duration = Duration::from_secs(30);
 
 const PARTITIONS: u16 = 8;
 
@@ -79,9 +83,20 @@ pub struct GroupReport {
     faults: Faults,
     story: Story,
     verdict: Verdict,
-    standstill: Duration,
+    standstill: Standstill,
     complaints: Vec<String>,
     folder: PathBuf,
+}
+
+/// How long things stood, and the part of it that has no excuse.
+#[derive(Debug)]
+struct Standstill {
+    nothing_read: Duration,
+    record_waited: Duration,
+    /// The record's partition, its whole wait, and when in the run it began.
+    partition: i32,
+    whole_wait: Duration,
+    wait_began: Duration,
 }
 
 /// Where all of it happens.
@@ -96,6 +111,16 @@ struct Scene<'a> {
     /// Of every member, as both clients read them.
     settings: &'a [String],
     commits_first: bool,
+}
+
+impl Scene<'_> {
+    /// Does nothing for as long as nothing is to die.
+    fn wait_out_rest(&self) {
+        let into_cycle = Duration::from_millis((self.events.begin.elapsed().as_millis() % CYCLE.as_millis()) as u64);
+        if into_cycle >= CYCLE - REST_OF_CYCLE {
+            thread::sleep(CYCLE - into_cycle);
+        }
+    }
 }
 
 impl GroupChaos {
@@ -119,7 +144,7 @@ impl GroupChaos {
         self
     }
 
-    /// `range`, `roundrobin`, `sticky` or `cooperative-sticky`.
+    /// `range`, `roundrobin`, `sticky`, `cooperative-sticky`, or `default` for the list of both clients.
     pub fn assignor(mut self, name: &str) -> Self {
         name.clone_into(&mut self.assignor);
         self
@@ -211,22 +236,23 @@ impl GroupChaos {
             settings.push("group.protocol=consumer".to_owned());
             return settings;
         }
+        settings.extend([
+            format!("session.timeout.ms={}", SESSION.as_millis()),
+            format!("heartbeat.interval.ms={HEARTBEAT_MS}"),
+        ]);
         // Java knows its assignors by their classes.
         let class = match &*self.assignor {
             "cooperative-sticky" => "CooperativeSticky",
             "roundrobin" => "RoundRobin",
             "sticky" => "Sticky",
+            "default" => return settings,
             _ => "Range",
         };
-        settings.extend([
-            format!("session.timeout.ms={}", SESSION.as_millis()),
-            format!("heartbeat.interval.ms={HEARTBEAT_MS}"),
-            format!("partition.assignment.strategy=org.apache.kafka.clients.consumer.{class}Assignor"),
-        ]);
+        settings.push(format!("partition.assignment.strategy=org.apache.kafka.clients.consumer.{class}Assignor"));
         settings
     }
 
-    fn live_and_judge(&self, scene: Scene<'_>) -> Result<(Faults, Story, Verdict, Duration, Vec<String>)> {
+    fn live_and_judge(&self, scene: Scene<'_>) -> Result<(Faults, Story, Verdict, Standstill, Vec<String>)> {
         let Scene { cluster, events, program, topic, .. } = scene;
         let acknowledged = cluster.folder.join("acknowledged");
         let (bootstrap, partitions) = (cluster.bootstrap(), PARTITIONS.to_string());
@@ -279,10 +305,19 @@ impl GroupChaos {
             story.add(place.story);
         }
         let verdict = verdict::judge(&text, &story.readers()?)?;
+        let fair = Fair::new(&story.lives, &[&*faults.times, &*story.silences].concat());
         // Once nothing is written, nothing waits.
         let until_then = calm.min(at_rest);
-        let standstill = verdict::longest_standstill(&verdict.times, &faults.times, &story.lives, (begin, until_then));
-        Ok((faults, story, verdict, Duration::from_millis(standstill), complaints))
+        let nothing_read = verdict::longest_standstill(&verdict.times, &fair, (begin, until_then));
+        let (record_waited, wait) = verdict::longest_wait(&verdict.waits, &fair);
+        let standstill = Standstill {
+            nothing_read: Duration::from_millis(nothing_read),
+            record_waited: Duration::from_millis(record_waited),
+            partition: wait.partition,
+            whole_wait: Duration::from_millis(wait.to.saturating_sub(wait.from)),
+            wait_began: Duration::from_millis(wait.from.saturating_sub(begin)),
+        };
+        Ok((faults, story, verdict, standstill, complaints))
     }
 }
 
@@ -293,7 +328,8 @@ impl GroupReport {
         let Verdict { missing, disorder, unexplained, .. } = &self.verdict;
         let faults =
             missing.len() + disorder.len() + unexplained.len() + self.story.gave_up.len() + self.complaints.len();
-        faults == 0 && self.verdict.acknowledged > 0 && self.standstill <= PATIENCE
+        let Standstill { nothing_read, record_waited, .. } = self.standstill;
+        faults == 0 && self.verdict.acknowledged > 0 && nothing_read.max(record_waited) <= PATIENCE
     }
 }
 
@@ -318,7 +354,15 @@ impl fmt::Display for GroupReport {
             unexplained.len(),
             disorder.len()
         )?;
-        writeln!(f, "longest time with nothing read: {:.1} s", self.standstill.as_secs_f32())?;
+        let Standstill { nothing_read, record_waited, partition, whole_wait, wait_began } = &self.standstill;
+        writeln!(f, "longest time with nothing read, without excuse: {:.1} s", nothing_read.as_secs_f32())?;
+        writeln!(
+            f,
+            "longest that a record waited, without excuse: {:.1} s (of {:.1} s, from {:.1} s on, partition {partition})",
+            record_waited.as_secs_f32(),
+            whole_wait.as_secs_f32(),
+            wait_began.as_secs_f32(),
+        )?;
         for what in [gave_up, &self.complaints, missing, disorder, unexplained] {
             for line in what.iter().take(10) {
                 writeln!(f, "  {line}")?;

@@ -6,7 +6,8 @@
 //!   the process died or was paused before it, or the commit failed; or if who reads it again is of an earlier
 //!   generation than who read it first: paused, and gone on with what it had fetched before it was told that the group
 //!   went on without it.
-//! - *Nobody is stuck*: see [`longest_standstill`].
+//! - *Nobody is stuck*: neither the group ([`longest_standstill`]) nor one of its partitions ([`longest_wait`]), in the time
+//!   in which it could go on ([`Fair`]).
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,37 @@ pub(super) struct Verdict {
     pub(super) unexplained: Vec<String>,
     /// When something was read.
     pub(super) times: Vec<Time>,
+    /// How long each record waited for its first reading.
+    pub(super) waits: Vec<Wait>,
+}
+
+/// From when a record was acknowledged until it was read.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Wait {
+    pub(super) partition: i32,
+    pub(super) from: Time,
+    pub(super) to: Time,
+}
+
+/// The times in which a group has no excuse: a member runs, all brokers are well, and the group knows who of it is dead.
+#[derive(Debug)]
+pub(super) struct Fair(Vec<(Time, Time)>);
+
+impl Fair {
+    /// Of the times in which a process ran, without those of any trouble.
+    pub(super) fn new(lives: &[(Time, Time)], troubles: &[(Time, Time)]) -> Self {
+        let mut marks: Vec<Time> = lives.iter().chain(troubles).flat_map(|(from, to)| [*from, *to]).collect();
+        marks.sort_unstable();
+        let meets =
+            |times: &[(Time, Time)], from: Time, to: Time| times.iter().any(|time| time.0 < to && from < time.1);
+        let is_fair = |&(from, to): &(Time, Time)| from < to && meets(lives, from, to) && !meets(troubles, from, to);
+        Self(marks.windows(2).map(|pair| (pair[0], pair[1])).filter(is_fair).collect())
+    }
+
+    /// How much of it lies in a time.
+    pub(super) fn within(&self, from: Time, to: Time) -> Time {
+        self.0.iter().map(|fair| fair.1.min(to).saturating_sub(fair.0.max(from))).sum()
+    }
 }
 
 /// Judges `acknowledged`, the writer's file, and the readers' files by process.
@@ -48,9 +80,12 @@ pub(super) fn judge(acknowledged: &str, readers: &[(String, String)]) -> Result<
         take(process, name, text, &mut readings, &mut verdict)?;
     }
     for line in complete_lines(acknowledged) {
-        let [partition, offset, number, _] = fields(line)?;
+        let [partition, offset, number, time] = fields(line)?;
         verdict.acknowledged += 1;
         let read = readings.get(&(partition as i32, offset));
+        if let Some(to) = read.and_then(|read| read.iter().map(|reading| reading.time).min()) {
+            verdict.waits.push(Wait { partition: partition as i32, from: time as Time, to });
+        }
         if !read.is_some_and(|read| read.iter().all(|reading| reading.number == number as u64)) {
             verdict.missing.push(format!("number {number}, {partition}@{offset}"));
         }
@@ -116,29 +151,18 @@ fn take(
     Ok(())
 }
 
-/// The longest time in which nothing was read though a member lived all along and no broker was in trouble.
-///
-/// `faults` are the times in which a broker was; `lives` those in which a process ran and was not paused. Records wait at all
-/// times: they are written steadily.
-pub(super) fn longest_standstill(
-    times: &[Time],
-    faults: &[(Time, Time)],
-    lives: &[(Time, Time)],
-    (begin, end): (Time, Time),
-) -> Time {
-    // Nothing counts on from before a fault's end.
+/// The longest time in which nothing was read, its fair part alone. Records wait at all times: they are written steadily.
+pub(super) fn longest_standstill(times: &[Time], fair: &Fair, (begin, end): (Time, Time)) -> Time {
     let mut marks: Vec<Time> = times.iter().copied().chain([begin, end]).collect();
-    marks.extend(faults.iter().flat_map(|(from, to)| [*from, *to]));
     marks.retain(|mark| (begin..=end).contains(mark));
     marks.sort_unstable();
-    let is_calm = |from: Time, to: Time| !faults.iter().any(|fault| fault.0 < to && from < fault.1);
-    // The part of it that one process lived through.
-    let lived = |from: Time, to: Time| {
-        let part = |life: &(Time, Time)| life.1.min(to).saturating_sub(life.0.max(from));
-        lives.iter().map(part).max().unwrap_or(0)
-    };
-    let gaps = marks.windows(2).filter(|gap| is_calm(gap[0], gap[1]));
-    gaps.map(|gap| lived(gap[0], gap[1])).max().unwrap_or(0)
+    marks.windows(2).map(|gap| fair.within(gap[0], gap[1])).max().unwrap_or(0)
+}
+
+/// The longest that a record waited, and the fair part of it: with others being read, its partition may be stuck.
+pub(super) fn longest_wait(waits: &[Wait], fair: &Fair) -> (Time, Wait) {
+    let waits = waits.iter().map(|wait| (fair.within(wait.from, wait.to), *wait));
+    waits.max_by_key(|(fair, _)| *fair).unwrap_or_default()
 }
 
 /// How many different records of the writer's file were read so far, and how many there are.
@@ -205,12 +229,30 @@ mod tests {
     }
 
     #[test]
-    fn a_standstill_counts_while_a_member_lives_and_brokers_are_well() {
-        let times = [10, 20, 50];
-        let always = [(0, 100)];
-        assert_eq!(longest_standstill(&times, &[], &always, (0, 100)), 50);
-        assert_eq!(longest_standstill(&times, &[(60, 90)], &always, (0, 100)), 30);
-        assert_eq!(longest_standstill(&times, &[], &[(0, 60), (70, 100)], (0, 100)), 30);
-        assert_eq!(longest_standstill(&times, &[], &[], (0, 100)), 0);
+    fn a_standstill_counts_while_a_member_lives_and_nothing_is_in_trouble() {
+        let standstill = |lives: &[(Time, Time)], troubles: &[(Time, Time)]| {
+            longest_standstill(&[10, 20, 50], &Fair::new(lives, troubles), (0, 100))
+        };
+        assert_eq!(standstill(&[(0, 100)], &[]), 50);
+        assert_eq!(standstill(&[(0, 100)], &[(60, 90)]), 30);
+        assert_eq!(standstill(&[(0, 100)], &[(30, 45), (60, 80)]), 30);
+        assert_eq!(standstill(&[(0, 60), (55, 62), (70, 100)], &[]), 42);
+        assert_eq!(standstill(&[], &[]), 0);
+    }
+
+    #[test]
+    fn a_partition_is_stuck_though_others_are_read() {
+        let written = "0 0 10 1000\n1 0 11 1000\n0 1 12 2000\n1 1 13 2000\n";
+        let reader = "R 0 0 10 1010 1\nR 0 1 12 2010 1\nR 1 0 11 9000 1\nR 1 1 13 9000 1\nC 9001\n";
+        let waits = judge(written, &[("reader".to_owned(), reader.to_owned())]).unwrap().waits;
+        let fair = Fair::new(&[(0, 10_000)], &[(3000, 4000)]);
+        assert_eq!(longest_wait(&waits, &fair), (7000, Wait { partition: 1, from: 1000, to: 9000 }));
+    }
+
+    #[test]
+    fn reading_again_does_not_shorten_a_wait() {
+        let verdict = judged(&["R 0 0 10 5 1\nR 0 1 11 6 1\nR 0 0 10 7 2\nC 8\n"]);
+        let ends: Vec<_> = verdict.waits.iter().map(|wait| wait.to).collect();
+        assert_eq!(ends, [5, 6]);
     }
 }
