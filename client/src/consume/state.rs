@@ -317,6 +317,10 @@ impl State {
     pub(super) fn settle(&mut self, taken: (TopicPartition, u64), read: Read, is_full: bool, now: Instant) -> Settled {
         let (partition, stamp) = taken;
         let Some(assigned) = self.positions.current(&partition, stamp) else { return Settled::default() };
+        if assigned.is_frozen {
+            // The group's task may have begun to give it up meanwhile: the next owner reads this.
+            return Settled::default();
+        }
         let moved = (assigned.position() != Some(read.position)).then_some(read.position);
         let mut settled = Settled { part: read.part, moved, fault: read.flaw, has_room: None };
         if let Some(rest) = read.rest {
