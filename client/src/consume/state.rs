@@ -328,7 +328,8 @@ impl State {
         }
         if assigned.is_full && assigned.queue.bytes() <= self.limits.partition_bytes {
             assigned.is_full = false;
-            settled.has_room = assigned.leader.and_then(|leader| self.fetchers.get(&leader.broker)).cloned();
+            // Not always the leader's (KIP-392).
+            settled.has_room = assigned.source().and_then(|broker| self.fetchers.get(&broker)).cloned();
         }
         if let Some(position) = moved {
             self.positions.advance(&partition, position);
