@@ -476,8 +476,11 @@ impl State {
     pub(super) fn drop_partitions(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
             self.positions.partitions.remove(partition);
-            self.turns.remove(partition);
             self.faults.remove(&Subject::Partition(partition.clone()));
+        }
+        if !partitions.is_empty() {
+            let held = &self.positions.partitions;
+            self.turns.keep(|partition| held.contains_key(partition));
         }
         if self.positions.partitions.is_empty() {
             self.give_up();
