@@ -130,3 +130,24 @@ async fn a_position_that_a_follower_does_not_have_yet_is_read_from_the_leader() 
     consumer.seek(&TopicPartition::new("orders", 0), 15).await.unwrap();
     assert_eq!(read(&consumer, 5).await[&0], ["15", "16", "17", "18", "19"]);
 }
+
+/// edges 36, 45: what waits for room is the follower's loop, not the leader's.
+#[tokio::test(start_paused = true)]
+async fn a_backlog_larger_than_the_buffer_is_read_from_a_follower_to_its_end() {
+    let broker = cluster().await;
+    let (node, rack) = follower(&broker);
+    let consumer = builder(&broker).client_rack(rack).max_partition_fetch_bytes(1_000_u32).build().unwrap();
+    consumer.assign([partition(0)]).await.unwrap();
+    for value in 0..200 {
+        append(&broker, value..value + 1);
+    }
+    let mut found = 0;
+    while found < 200 {
+        // Slower than it is fetched.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let records = consumer.poll(Duration::from_secs(10)).await.unwrap();
+        assert!(!records.is_empty(), "{found} of 200");
+        found += records.len();
+    }
+    assert!(asked(&broker).contains(&node), "{:?}", asked(&broker));
+}

@@ -395,3 +395,21 @@ async fn an_unsubscribed_consumer_reads_what_it_is_assigned_and_commits_as_nobod
     append(&broker, 1, 6..7);
     assert_eq!(read(&consumer, 1).await[&1], ["6"]);
 }
+
+/// What a poll found to be due was asked for before what its caller commits afterwards.
+#[tokio::test(start_paused = true)]
+async fn an_automatic_commit_does_not_undo_the_commit_that_was_asked_for_after_it() {
+    let broker = orders(1).await;
+    append(&broker, 0, 0..10);
+    let interval = Duration::from_secs(1);
+    let consumer = join(member(&broker, "m").auto_commit_interval(interval).max_poll_records(5_usize)).await;
+    assert_eq!(read(&consumer, 5).await[&0].len(), 5);
+    tokio::time::sleep(2 * interval).await;
+    broker.forget_requests();
+    assert_eq!(consumer.poll(SOON).await.unwrap().len(), 5);
+    consumer.commit().await.unwrap();
+    let commits = |broker: &Broker| broker.requests().iter().filter(|r| r.api == ApiKey::OffsetCommit).count();
+    broker.until(|broker| commits(broker) == 2).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(committed(&broker, 0), Some(10));
+}

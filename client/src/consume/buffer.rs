@@ -102,9 +102,9 @@ impl Turns {
         }
     }
 
-    /// A partition is not assigned any more.
-    pub(super) fn remove(&mut self, partition: &TopicPartition) {
-        self.0.retain(|other| other != partition);
+    /// Only these are assigned any more.
+    pub(super) fn keep(&mut self, is_assigned: impl FnMut(&TopicPartition) -> bool) {
+        self.0.retain(is_assigned);
     }
 
     /// No partition is assigned any more.

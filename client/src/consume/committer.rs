@@ -111,9 +111,9 @@ pub(super) async fn commit(
 }
 
 /// Commits what a poll found to be due. Failures are logged: the next commit makes up for them.
-pub(super) async fn commit_by_itself(core: Arc<Core>, identity: Identity, mut offsets: Offsets) {
+pub(super) async fn commit_by_itself(core: Arc<Core>, turn: Turn, identity: Identity, mut offsets: Offsets) {
     let outcome = {
-        let _turn = core.committing.lock().await;
+        let _turn = turn.0.await;
         attempt(&core, &identity, &mut offsets).await
     };
     let mut retry_after = None;
@@ -125,13 +125,16 @@ pub(super) async fn commit_by_itself(core: Arc<Core>, identity: Identity, mut of
 }
 
 /// Commits before partitions are given up, in one attempt: the group's task tries again.
-pub(crate) async fn commit_before_rebalance(
-    core: &Core,
+pub(crate) fn commit_before_rebalance(
+    core: Arc<Core>,
     identity: Identity,
     mut offsets: Offsets,
-) -> Result<(), Error> {
-    let _turn = core.committing.lock().await;
-    finally(attempt(core, &identity, &mut offsets).await)
+) -> impl Future<Output = Result<(), Error>> + Send {
+    let turn = Turn::take(&core);
+    async move {
+        let _turn = turn.0.await;
+        finally(attempt(&core, &identity, &mut offsets).await)
+    }
 }
 
 /// Commits and leaves, as far as the deadline allows.

@@ -80,6 +80,7 @@ use crate::group::{GroupMembershipOperation, Identity};
 use crate::telemetry::push::{self, Source, Telemetry};
 use crate::telemetry::{Metrics, Role, spans};
 use close::Parting;
+use committer::Turn;
 use state::State;
 
 /// How long the tasks that a dropped consumer leaves behind may take to commit and to leave the group.
@@ -415,7 +416,8 @@ impl Core {
     /// Commits in the background what is to be committed automatically.
     fn commit_by_itself(self: &Arc<Self>, commit: Option<(Identity, Offsets)>) {
         if let Some((identity, offsets)) = commit {
-            self.cluster.runtime().spawn(committer::commit_by_itself(self.clone(), identity, offsets));
+            let turn = Turn::take(self);
+            self.cluster.runtime().spawn(committer::commit_by_itself(self.clone(), turn, identity, offsets));
         }
     }
 

@@ -317,6 +317,10 @@ impl State {
     pub(super) fn settle(&mut self, taken: (TopicPartition, u64), read: Read, is_full: bool, now: Instant) -> Settled {
         let (partition, stamp) = taken;
         let Some(assigned) = self.positions.current(&partition, stamp) else { return Settled::default() };
+        if assigned.is_frozen {
+            // The group's task may have begun to give it up meanwhile: the next owner reads this.
+            return Settled::default();
+        }
         let moved = (assigned.position() != Some(read.position)).then_some(read.position);
         let mut settled = Settled { part: read.part, moved, fault: read.flaw, has_room: None };
         if let Some(rest) = read.rest {
@@ -324,7 +328,8 @@ impl State {
         }
         if assigned.is_full && assigned.queue.bytes() <= self.limits.partition_bytes {
             assigned.is_full = false;
-            settled.has_room = assigned.leader.and_then(|leader| self.fetchers.get(&leader.broker)).cloned();
+            // Not always the leader's (KIP-392).
+            settled.has_room = assigned.source().and_then(|broker| self.fetchers.get(&broker)).cloned();
         }
         if let Some(position) = moved {
             self.positions.advance(&partition, position);
@@ -471,8 +476,11 @@ impl State {
     pub(super) fn drop_partitions(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
             self.positions.partitions.remove(partition);
-            self.turns.remove(partition);
             self.faults.remove(&Subject::Partition(partition.clone()));
+        }
+        if !partitions.is_empty() {
+            let held = &self.positions.partitions;
+            self.turns.keep(|partition| held.contains_key(partition));
         }
         if self.positions.partitions.is_empty() {
             self.give_up();

@@ -714,3 +714,18 @@ fn a_reset_by_duration_goes_to_the_first_record_that_is_young_enough_else_to_the
     fixture.state.on_offset(&due.offsets[&1][0], Ok(none), fixture.now);
     assert_eq!(fixture.position(1), Some(9));
 }
+
+/// edge 56: a batch that is decoded as its partition is frozen is the next owner's.
+#[test]
+fn nothing_is_handed_out_of_a_partition_that_was_frozen_while_a_batch_was_decoded() {
+    let mut fixture = Fixture::reading(&[], &[(1, 5)]);
+    let plan = fixture.plan(1).unwrap();
+    fixture.answer(&plan, &[(0, Code::None, values(0, 3))]);
+    let taken = fixture.state.take().unwrap();
+    let key = taken.key();
+    let read = decode::read(&orders(0), taken.item, taken.position, 2, true, &mut fixture.decompressor);
+    fixture.state.positions.freeze(&[orders(0)]);
+    assert!(fixture.state.settle(key, read, true, fixture.now).part.is_none());
+    assert_eq!(fixture.position(0), Some(0));
+    assert!(!fixture.state.commits.outstanding);
+}

@@ -49,9 +49,8 @@ pub(crate) async fn run(core: Arc<Core>, group: Str) {
             let work = core.state.lock().group_work(Instant::now(), &metadata);
             match work {
                 Some(GroupWork::Commit(identity, offsets)) => {
-                    let core = core.clone();
-                    requests
-                        .spawn(async move { Reply::Released(commit_before_rebalance(&core, identity, offsets).await) });
+                    let commit = commit_before_rebalance(core.clone(), identity, offsets);
+                    requests.spawn(async move { Reply::Released(commit.await) });
                 }
                 Some(GroupWork::Send(super::Step::Classic(step))) => send(&core, &group, *step, &mut requests),
                 Some(GroupWork::Send(super::Step::Modern(step))) => send_modern(&core, &group, *step, &mut requests),
