@@ -3,6 +3,7 @@
 mod alike;
 mod chaos;
 mod cluster;
+mod consume;
 mod embedded;
 mod embedded_transactions;
 mod group_cooperative;
