@@ -12,5 +12,6 @@ mod groups_modern;
 mod produce;
 mod program;
 mod share;
+mod telemetry;
 mod transactional_producer;
 mod transactions;
