@@ -132,7 +132,7 @@ impl State {
                     // edge 63
                     tracing::info!(%partition, "waits for a transaction to end that holds its committed offset");
                 }
-                assigned.failed(now, &mut self.random);
+                assigned.failed(now, &mut self.jitter);
                 assigned.trouble = Some(Error::broker(code, format!("committed offset of {partition}")));
             }
             Err(code) => self.fault(partition, Error::broker(code, format!("committed offset of {partition}")), now),
@@ -173,11 +173,11 @@ impl State {
                 if query.timestamp == AS_OLD_AS_ALLOWED {
                     assigned.end = EndLookUp::Wanted;
                 }
-                assigned.failed(now, &mut self.random);
+                assigned.failed(now, &mut self.jitter);
                 false
             }
             Err(code) if code.retriable() => {
-                assigned.failed(now, &mut self.random);
+                assigned.failed(now, &mut self.jitter);
                 assigned.trouble = Some(Error::broker(code, format!("offset of {}", query.partition)));
                 true
             }
@@ -210,7 +210,7 @@ impl State {
     ) {
         for (partition, stamp) in partitions {
             if let Some(assigned) = self.positions.current(partition, stamp) {
-                assigned.failed(now, &mut self.random);
+                assigned.failed(now, &mut self.jitter);
                 assigned.trouble = Some(error.clone());
             }
         }
@@ -306,12 +306,12 @@ impl State {
                 Code::UnknownLeaderEpoch | Code::UnknownServerError => {
                     // The broker has yet to hear of its leadership, or stumbled: the same again soon (edge 43).
                     tracing::debug!(partition = %asked.partition, %code, "fetch refused");
-                    assigned.failed(now, &mut self.random);
+                    assigned.failed(now, &mut self.jitter);
                 }
                 // Not among Java's retriable ones for every request, but here only the leader is not what it seemed.
                 code if code.retriable() && code != Code::CorruptMessage => {
                     tracing::debug!(partition = %asked.partition, %code, "fetch refused");
-                    assigned.failed(now, &mut self.random);
+                    assigned.failed(now, &mut self.jitter);
                     arrived.is_outdated = true;
                 }
                 code => {
@@ -349,7 +349,7 @@ impl State {
         let split = decode::split(&asked.partition, records, asked.offset, aborted);
         if split.items.is_empty() {
             // Batches of before the position alone: asking again at once would bring the same.
-            assigned.failed(now, &mut self.random);
+            assigned.failed(now, &mut self.jitter);
             return 0;
         }
         assigned.recovered();
@@ -371,7 +371,7 @@ impl State {
         let Some(assigned) = self.positions.get_mut(&asked.partition) else { return false };
         if assigned.position().is_none_or(|position| position.offset != asked.offset) {
             // What is buffered comes first; then the position is where this fetch was.
-            assigned.failed(now, &mut self.random);
+            assigned.failed(now, &mut self.jitter);
             return false;
         }
         tracing::info!(partition = %asked.partition, offset = asked.offset, "offset out of range");
@@ -394,7 +394,7 @@ impl State {
     /// Something is wrong with a partition: the next poll says so, and it is tried again after a while.
     pub(super) fn fault(&mut self, partition: &TopicPartition, error: Error, now: Instant) {
         if let Some(assigned) = self.positions.get_mut(partition) {
-            assigned.failed(now, &mut self.random);
+            assigned.failed(now, &mut self.jitter);
         }
         self.faults.insert(Subject::Partition(partition.clone()), error.about(partition));
     }

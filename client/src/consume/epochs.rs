@@ -100,7 +100,7 @@ impl State {
             // Nothing is known of the log by that: the position stays (edge 43).
             Err(code) => {
                 tracing::debug!(partition = %query.partition, %code, "position not validated");
-                assigned.failed(now, &mut self.random);
+                assigned.failed(now, &mut self.jitter);
                 true
             }
         }

@@ -34,6 +34,7 @@ mod epochs;
 mod fetch;
 mod fetcher;
 mod intercept;
+mod jitter;
 mod list;
 mod listener;
 mod listening;

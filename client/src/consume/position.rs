@@ -17,6 +17,7 @@ use ottla_wire::{Str, Uuid};
 use tokio::time::Instant;
 
 use super::buffer::Queue;
+use super::jitter::Jitter;
 use super::metrics::Distances;
 use crate::TopicPartition;
 use crate::cluster::Metadata;
@@ -277,7 +278,7 @@ impl Positions {
     }
 
     /// Drops what was fetched and goes on where the position stands, after a wait.
-    pub(super) fn refetch(&mut self, partition: &TopicPartition, now: Instant, random: &mut fastrand::Rng) {
+    pub(super) fn refetch(&mut self, partition: &TopicPartition, now: Instant, jitter: &mut Jitter) {
         let stamp = self.next_stamp();
         let Some(assigned) = self.partitions.get_mut(partition) else { return };
         assigned.stamp = stamp;
@@ -285,7 +286,7 @@ impl Positions {
         assigned.end = EndLookUp::None;
         assigned.queue.clear();
         assigned.fetch_from_position();
-        assigned.failed(now, random);
+        assigned.failed(now, jitter);
     }
 
     /// Drops what was fetched and goes on where the position stands, at once.
@@ -568,9 +569,9 @@ impl Assigned {
     }
 
     /// A look-up or a fetch failed: the next waits.
-    pub(super) fn failed(&mut self, now: Instant, random: &mut fastrand::Rng) {
+    pub(super) fn failed(&mut self, now: Instant, jitter: &mut Jitter) {
         self.asked = false;
-        self.retry_at = now.checked_add(self.backoff.next(random));
+        self.retry_at = now.checked_add(self.backoff.next(&mut jitter.at(now)));
     }
 
     /// It works again.

@@ -14,6 +14,7 @@ use super::buffer::Turns;
 use super::commit::{self, Commits, Which};
 use super::decode::{Item, Read};
 use super::fetch::Limits;
+use super::jitter::Jitter;
 use super::listening::{Call, Listening};
 use super::metrics::ConsumerMetrics;
 use super::position::{AS_OLD_AS_ALLOWED, EARLIEST, EndLookUp, LATEST, Place, Position, Positions};
@@ -62,6 +63,7 @@ pub(crate) struct State {
     pub(super) faults: BTreeMap<Subject, Error>,
     pub(crate) metrics: ConsumerMetrics,
     pub(super) random: fastrand::Rng,
+    pub(super) jitter: Jitter,
     pub(super) limits: Arc<Limits>,
     pub(super) reset: OffsetReset,
     pub(super) is_closed: bool,
@@ -113,6 +115,7 @@ impl State {
             mode: Mode::Nothing,
             faults: BTreeMap::new(),
             metrics: ConsumerMetrics::new(windows),
+            jitter: Jitter::new(random.fork()),
             random,
             limits: Arc::new(Limits::of(config)),
             reset: config.auto_offset_reset,
@@ -344,7 +347,7 @@ impl State {
             }
         }
         if settled.fault.is_some() {
-            self.positions.refetch(&partition, now, &mut self.random);
+            self.positions.refetch(&partition, now, &mut self.jitter);
         }
         // The others come first next time, so that what cannot be read does not keep them waiting.
         if is_full || settled.fault.is_some() {

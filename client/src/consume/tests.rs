@@ -29,6 +29,7 @@ use crate::group::{Identity, Step, classic};
 
 mod epochs;
 mod followers;
+mod together;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
-use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use kafka_protocol::messages::create_topics_request::{
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
+};
 use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
@@ -26,6 +28,12 @@ use crate::wait::until;
 
 /// Time that a change of leaders or replicas is given, on a machine that does much else.
 const CHANGE: Duration = Duration::from_secs(60);
+
+/// An election that the preferred replica wins if it is in sync.
+const PREFERRED: i8 = 0;
+
+/// An election that may lose records.
+const UNCLEAN: i8 = 1;
 
 /// No leader, in metadata.
 const NOBODY: BrokerId = BrokerId(-1);
@@ -46,16 +54,38 @@ impl Cluster {
     /// As [`Cluster::topic`].
     pub fn topic_with(&self, purpose: &str, partitions: u16, properties: &[(&str, &str)]) -> Result<String> {
         let name = unique(purpose);
+        let topic = CreatableTopic::default().with_num_partitions(partitions.into()).with_replication_factor(-1);
+        self.create(name, topic, partitions, properties)
+    }
+
+    /// A topic with one partition, like those of [`Cluster::topic_with`], whose replicas are on these brokers: the first
+    /// leads.
+    ///
+    /// # Errors
+    /// As [`Cluster::topic`].
+    pub fn topic_on(&self, purpose: &str, brokers: &[u16], properties: &[(&str, &str)]) -> Result<String> {
+        let brokers = brokers.iter().map(|broker| BrokerId((*broker).into())).collect();
+        let replicas = CreatableReplicaAssignment::default().with_partition_index(0).with_broker_ids(brokers);
+        let topic = CreatableTopic::default()
+            .with_num_partitions(-1)
+            .with_replication_factor(-1)
+            .with_assignments(vec![replicas]);
+        self.create(unique(purpose), topic, 1, properties)
+    }
+
+    fn create(
+        &self,
+        name: String,
+        topic: CreatableTopic,
+        partitions: u16,
+        properties: &[(&str, &str)],
+    ) -> Result<String> {
         let property = |&(key, value): &(&str, &str)| {
             CreatableTopicConfig::default()
                 .with_name(StrBytes::from_string(key.to_owned()))
                 .with_value(Some(StrBytes::from_string(value.to_owned())))
         };
-        let topic = CreatableTopic::default()
-            .with_name(topic_name(&name))
-            .with_num_partitions(partitions.into())
-            .with_replication_factor(-1)
-            .with_configs(properties.iter().map(property).collect());
+        let topic = topic.with_name(topic_name(&name)).with_configs(properties.iter().map(property).collect());
         let request =
             CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(ANSWER.as_millis() as i32);
         eventually(&format!("topic {name}"), || {
@@ -89,6 +119,15 @@ impl Cluster {
         Ok(if leader == NOBODY { None } else { Some(leader.0.try_into()?) })
     }
 
+    /// The brokers whose replicas of a partition are in sync, as the best informed broker knows it.
+    ///
+    /// # Errors
+    /// As [`Cluster::leader`].
+    pub fn in_sync(&self, topic: &str, partition: i32) -> Result<Vec<u16>> {
+        let brokers = self.partition(topic, partition)?.isr_nodes;
+        Ok(brokers.into_iter().map(|broker| broker.0.try_into()).collect::<Result<_, _>>()?)
+    }
+
     /// Makes `broker` the leader of a partition, giving it a replica if it has none, and returns once it leads.
     ///
     /// # Errors
@@ -103,9 +142,26 @@ impl Cluster {
                 return Ok(Some(()));
             } else {
                 // A new replica has to catch up first; until then an election changes nothing.
-                self.elect_preferred(topic, partition)?;
+                self.elect(PREFERRED, topic, partition)?;
             }
             Ok(None)
+        })
+    }
+
+    /// Makes whichever replica runs the leader of a partition without one, though it lacks what the last leader
+    /// acknowledged, and returns once a broker leads.
+    ///
+    /// # Errors
+    /// If no replica runs within a minute.
+    pub fn elect_uncleanly(&self, topic: &str, partition: i32) -> Result<u16> {
+        eventually(&format!("any replica to lead {topic}-{partition}"), || {
+            self.elect(UNCLEAN, topic, partition)?;
+            // One that just died leads by all accounts until its session ends.
+            let leader = self.leader(topic, partition)?;
+            match leader {
+                Some(leader) if self.node(leader)?.state()? == State::Running => Ok(Some(leader)),
+                _ => Ok(None),
+            }
         })
     }
 
@@ -166,16 +222,23 @@ impl Cluster {
         Ok(())
     }
 
-    fn elect_preferred(&self, topic: &str, partition: i32) -> Result<()> {
+    fn elect(&self, kind: i8, topic: &str, partition: i32) -> Result<()> {
         let partitions = TopicPartitions::default().with_topic(topic_name(topic)).with_partitions(vec![partition]);
         let request = ElectLeadersRequest::default()
+            .with_election_type(kind)
             .with_topic_partitions(Some(vec![partitions]))
             .with_timeout_ms(ANSWER.as_millis() as i32);
         let response = self.ask(2, &request)?;
         check(response.error_code)?;
         for result in response.replica_election_results.iter().flat_map(|topic| &topic.partition_result) {
             match check(result.error_code) {
-                Ok(()) | Err(ResponseError::ElectionNotNeeded | ResponseError::PreferredLeaderNotAvailable) => {}
+                // The caller looks what came of it.
+                Ok(())
+                | Err(
+                    ResponseError::ElectionNotNeeded
+                    | ResponseError::EligibleLeadersNotAvailable
+                    | ResponseError::PreferredLeaderNotAvailable,
+                ) => {}
                 Err(error) => return Err(error).with_context(|| format!("elect a leader of {topic}-{partition}")),
             }
         }

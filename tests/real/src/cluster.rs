@@ -69,7 +69,7 @@ impl Cluster {
     /// log.
     pub fn start(options: &ClusterOptions) -> Result<Self> {
         static STARTED: AtomicU32 = AtomicU32::new(0);
-        let release = Release::ready(&options.version)?;
+        let release = Release::ready(&options.version)?.with_classes(options.classes.clone());
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let folder = layout::clusters_folder().join(format!("process-{}-{number}", process::id()));
         Self::begin(release, options, &folder, Archive::Use, true)
@@ -287,7 +287,7 @@ impl Cluster {
         self.release.java(Role::Broker, archive, self.heap_mib, &temporary, "kafka.Kafka")
     }
 
-    fn node(&self, broker: u16) -> Result<&Node> {
+    pub(crate) fn node(&self, broker: u16) -> Result<&Node> {
         let count = self.nodes.len();
         self.nodes
             .iter()

@@ -38,9 +38,10 @@ pub(crate) enum Archive {
     Write,
 }
 
-/// A JVM that runs `class` from the jars in `folder`; its temporary files go to `temporary`.
+/// A JVM that runs `class` from the jars in `folder` and the `classes` beside them; its temporary files go to `temporary`.
 pub(crate) fn java(
     folder: &Path,
+    classes: Option<&Path>,
     role: Role,
     archive: Archive,
     heap_mib: u32,
@@ -62,19 +63,20 @@ pub(crate) fn java(
         .arg(format!("-Dlog4j2.configurationFile={}", folder.join(LOG4J2).display()))
         .arg(format!("-Dlog4j.configuration=file:{}", folder.join(LOG4J).display()))
         .arg("-cp")
-        .arg(class_path(folder)?)
+        .arg(class_path(folder, classes)?)
         .arg(class);
     Ok(command)
 }
 
-/// Every jar by name: the archive holds for exactly this path, and the order in which a folder lists its files is nobody's promise.
-fn class_path(folder: &Path) -> Result<String> {
+/// Every jar by name: the archive holds for paths that begin with exactly this one, and the order in which a folder lists its files is nobody's promise.
+fn class_path(folder: &Path, classes: Option<&Path>) -> Result<String> {
     let mut jars: Vec<PathBuf> = fs::read_dir(folder)
         .with_context(|| format!("read {}", folder.display()))?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<_>>()?;
     jars.retain(|file| file.extension().is_some_and(|extension| extension == "jar"));
     jars.sort();
+    jars.extend(classes.map(Path::to_owned));
     Ok(jars.iter().map(|jar| jar.display().to_string()).collect::<Vec<_>>().join(":"))
 }
 

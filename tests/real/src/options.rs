@@ -1,5 +1,7 @@
 //! What a cluster is to be like.
 
+use std::path::PathBuf;
+
 use crate::listener::Listener;
 use crate::release::VERSION;
 
@@ -12,6 +14,8 @@ use crate::release::VERSION;
 #[must_use]
 pub struct ClusterOptions {
     pub(crate) brokers: u16,
+    pub(crate) classes: Option<PathBuf>,
+    pub(crate) has_racks: bool,
     pub(crate) heap_mib: u32,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) properties: Vec<(String, String)>,
@@ -22,6 +26,8 @@ impl Default for ClusterOptions {
     fn default() -> Self {
         Self {
             brokers: 3,
+            classes: None,
+            has_racks: false,
             heap_mib: 320,
             listeners: vec![Listener::Plaintext],
             properties: Vec::new(),
@@ -43,6 +49,12 @@ impl ClusterOptions {
         self
     }
 
+    /// A folder with compiled classes of one's own: for brokers to load as plugins.
+    pub fn classes(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.classes = Some(folder.into());
+        self
+    }
+
     /// Adds a listener. The plaintext one is always there.
     pub fn listener(mut self, listener: Listener) -> Self {
         if !self.listeners.contains(&listener) {
@@ -54,6 +66,13 @@ impl ClusterOptions {
     /// Sets a broker property. The last word on a key wins, over the cluster's own settings too.
     pub fn property(mut self, key: &str, value: &str) -> Self {
         self.properties.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Puts each broker into a rack of its own, `rack-1` and so on, and lets a consumer of a rack read from the replica
+    /// that is there (KIP-392).
+    pub fn racks(mut self) -> Self {
+        self.has_racks = true;
         self
     }
 

@@ -28,6 +28,8 @@ const LOG4J_VERSION: &str = "2.25.4";
 pub struct Release {
     version: String,
     folder: PathBuf,
+    /// Classes beside the jars.
+    classes: Option<PathBuf>,
 }
 
 impl Release {
@@ -58,7 +60,14 @@ impl Release {
             version.starts_with(|c: char| c.is_ascii_digit()) && version.chars().all(plain),
             "{version:?} is no version of Kafka, such as {VERSION} or {OLDER_VERSION}"
         );
-        Ok(Self { version: version.to_owned(), folder: cache_folder()?.join("ottla/kafka").join(version) })
+        let folder = cache_folder()?.join("ottla/kafka").join(version);
+        Ok(Self { version: version.to_owned(), folder, classes: None })
+    }
+
+    /// The same release, whose JVMs find the classes in `folder` too.
+    pub(crate) fn with_classes(mut self, folder: Option<PathBuf>) -> Self {
+        self.classes = folder;
+        self
     }
 
     /// The version, such as `4.3.1`.
@@ -82,7 +91,7 @@ impl Release {
         temporary: &Path,
         class: &str,
     ) -> Result<Command> {
-        java::java(&self.folder, role, archive, heap_mib, temporary, class)
+        java::java(&self.folder, self.classes.as_deref(), role, archive, heap_mib, temporary, class)
     }
 
     /// Java's producer for the command line, which moved between releases.

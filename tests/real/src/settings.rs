@@ -64,6 +64,9 @@ min.insync.replicas={in_sync}
         }
     }
     text.push_str(QUICK);
+    if options.has_racks {
+        let _ = writeln!(text, "broker.rack=rack-{id}\nreplica.selector.class={RACK_AWARE}");
+    }
     for (listener, _) in &own.listeners {
         text.push_str(&listener.broker_properties(cluster));
     }
@@ -81,6 +84,9 @@ controller.quorum.election.backoff.max.ms=300
 group.initial.rebalance.delay.ms=0
 log.cleaner.dedupe.buffer.size=8388608
 ";
+
+/// Sends a consumer to the replica in its rack, where there is one in sync.
+const RACK_AWARE: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
 
 /// The properties that say to whom a formatted log folder belongs.
 pub(crate) fn meta_properties(cluster_id: &str, broker: u16) -> String {
@@ -121,6 +127,13 @@ mod tests {
         let text = properties(&ClusterOptions::default().brokers(1));
         assert!(text.contains("transaction.state.log.replication.factor=1\n"), "{text}");
         assert!(text.contains("\nmin.insync.replicas=1\n"), "{text}");
+    }
+
+    #[test]
+    fn every_broker_has_a_rack_of_its_own_if_asked_for() {
+        assert!(!properties(&ClusterOptions::default()).contains("rack"));
+        let text = properties(&ClusterOptions::default().racks());
+        assert!(text.contains("\nbroker.rack=rack-1\nreplica.selector.class="), "{text}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One cluster of three brokers for all tests of a test binary, and one broker of the line before.
+//! One cluster of three brokers, each in a rack, for all tests of a test binary, and one broker of the line before.
 
 use std::ops::Deref;
 use std::process;
@@ -17,7 +17,7 @@ pub const VERSION_VARIABLE: &str = "OTTLA_KAFKA_VERSION";
 /// Never dropped: its keeper ends it with the process.
 static CLUSTER: LazyLock<RwLock<Cluster>> = LazyLock::new(|| {
     let version = std::env::var(VERSION_VARIABLE).unwrap_or_else(|_| VERSION.to_owned());
-    let cluster = Cluster::start(&ClusterOptions::default().version(&version));
+    let cluster = Cluster::start(&ClusterOptions::default().racks().version(&version));
     RwLock::new(cluster.unwrap_or_else(|error| panic!("start the cluster that the tests share: {error:#}")))
 });
 

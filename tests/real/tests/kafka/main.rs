@@ -3,6 +3,7 @@
 mod alike;
 mod chaos;
 mod cluster;
+mod consume;
 mod embedded;
 mod embedded_transactions;
 mod group_cooperative;
@@ -11,5 +12,6 @@ mod groups_modern;
 mod produce;
 mod program;
 mod share;
+mod telemetry;
 mod transactional_producer;
 mod transactions;
