@@ -46,8 +46,8 @@ pub(super) struct Story {
     pub(super) files: Vec<(String, PathBuf)>,
     /// When one ran, and was not paused.
     pub(super) lives: Vec<(Time, Time)>,
-    /// When the group may not know yet that one is dead or paused.
-    pub(super) silences: Vec<(Time, Time)>,
+    /// When one was killed or paused, which the group has to find out.
+    pub(super) silenced: Vec<Time>,
 }
 
 impl<'a> Place<'a> {
@@ -152,11 +152,9 @@ impl<'a> Place<'a> {
         Ok(())
     }
 
-    /// Notes that it says no more, which the group finds out by its session.
     fn end_life(&mut self, since: Time) {
-        let until = SESSION + Duration::from_secs(1);
         self.story.lives.push((since, now()));
-        self.story.silences.push((now(), now() + until.as_millis() as Time));
+        self.story.silenced.push(now());
     }
 
     /// Notes it if the process ended by itself.
@@ -189,7 +187,7 @@ impl Story {
         self.gave_up.extend(other.gave_up);
         self.files.extend(other.files);
         self.lives.extend(other.lives);
-        self.silences.extend(other.silences);
+        self.silenced.extend(other.silenced);
     }
 
     /// What each process wrote down.

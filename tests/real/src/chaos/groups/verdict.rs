@@ -151,6 +151,22 @@ fn take(
     Ok(())
 }
 
+/// When a group may not have noticed yet that members say no more, given when they fell silent.
+///
+/// A coordinator notices after a session, which begins anew when another broker takes over. A second is for the news to spread.
+pub(super) fn unnoticed(silenced: &[Time], faults: &[(Time, Time)], session: Time) -> Vec<(Time, Time)> {
+    let mut faults = faults.to_vec();
+    faults.sort_unstable();
+    let noticed = |from: Time| {
+        let anew = |to: Time, fault: &(Time, Time)| {
+            let is_during = fault.0 < to && from < fault.1;
+            if is_during { to.max(fault.1 + session + 1000) } else { to }
+        };
+        faults.iter().fold(from + session + 1000, anew)
+    };
+    silenced.iter().map(|&from| (from, noticed(from))).collect()
+}
+
 /// The longest time in which nothing was read, its fair part alone. Records wait at all times: they are written steadily.
 pub(super) fn longest_standstill(times: &[Time], fair: &Fair, (begin, end): (Time, Time)) -> Time {
     let mut marks: Vec<Time> = times.iter().copied().chain([begin, end]).collect();
@@ -238,6 +254,14 @@ mod tests {
         assert_eq!(standstill(&[(0, 100)], &[(30, 45), (60, 80)]), 30);
         assert_eq!(standstill(&[(0, 60), (55, 62), (70, 100)], &[]), 42);
         assert_eq!(standstill(&[], &[]), 0);
+    }
+
+    #[test]
+    fn a_silent_member_is_noticed_later_if_its_coordinator_dies() {
+        let faults = [(90_000, 95_000), (10_000, 20_000), (30_000, 40_000)];
+        assert_eq!(unnoticed(&[50_000], &faults, 6000), [(50_000, 57_000)]);
+        assert_eq!(unnoticed(&[5000], &faults, 6000), [(5000, 27_000)]);
+        assert_eq!(unnoticed(&[24_000], &faults, 6000), [(24_000, 47_000)]);
     }
 
     #[test]
