@@ -130,3 +130,19 @@ async fn a_position_that_a_follower_does_not_have_yet_is_read_from_the_leader() 
     consumer.seek(&TopicPartition::new("orders", 0), 15).await.unwrap();
     assert_eq!(read(&consumer, 5).await[&0], ["15", "16", "17", "18", "19"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_metrics_say_which_replica_is_read_from() {
+    let broker = cluster().await;
+    let (node, rack) = follower(&broker);
+    append(&broker, 0..10);
+    let consumer = reading_in(&broker, rack).await;
+    let told = || {
+        let tags = [("topic", "orders"), ("partition", "0")];
+        let metrics = consumer.metrics();
+        metrics.find("consumer-fetch-manager-metrics", "preferred-read-replica", &tags).map(ottla::Metric::as_f64)
+    };
+    assert_eq!(told(), Some(-1.0));
+    read(&consumer, 10).await;
+    assert_eq!(told(), Some(f64::from(node)));
+}
