@@ -151,3 +151,19 @@ async fn a_backlog_larger_than_the_buffer_is_read_from_a_follower_to_its_end() {
     }
     assert!(asked(&broker).contains(&node), "{:?}", asked(&broker));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_metrics_say_which_replica_is_read_from() {
+    let broker = cluster().await;
+    let (node, rack) = follower(&broker);
+    append(&broker, 0..10);
+    let consumer = reading_in(&broker, rack).await;
+    let told = || {
+        let tags = [("topic", "orders"), ("partition", "0")];
+        let metrics = consumer.metrics();
+        metrics.find("consumer-fetch-manager-metrics", "preferred-read-replica", &tags).map(ottla::Metric::as_f64)
+    };
+    assert_eq!(told(), Some(-1.0));
+    read(&consumer, 10).await;
+    assert_eq!(told(), Some(f64::from(node)));
+}

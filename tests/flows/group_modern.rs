@@ -555,3 +555,15 @@ async fn a_member_at_rest_sends_one_heartbeat_per_interval() {
     assert!((58..=62).contains(&heartbeats), "{heartbeats}");
     assert_eq!(broker.count(ApiKey::FindCoordinator), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn rebalances_are_counted_what_is_given_up_for_them_included() {
+    let broker = cluster(1, 4).await;
+    let first = joined(&broker, 4).await;
+    let counted = |name: &str| first.metrics().find("consumer-coordinator-metrics", name, &[]).unwrap().as_f64();
+    assert_eq!((counted("rebalance-total"), counted("failed-rebalance-total")), (1.0, 0.0));
+    let second = join(member(&broker, "second")).await;
+    poll_until(&[&first, &second], || has(&first, 2) && has(&second, 2)).await;
+    assert_eq!((counted("rebalance-total"), counted("failed-rebalance-total")), (2.0, 0.0));
+    assert!(counted("last-rebalance-seconds-ago") >= 0.0 && counted("rebalance-rate-per-hour") > 0.0);
+}

@@ -31,6 +31,7 @@ mod retries;
 mod sequences;
 mod share;
 mod share_chaos;
+mod share_metrics;
 mod spans;
 mod telemetry;
 mod transaction_chaos;

@@ -117,7 +117,7 @@ async fn run(seed: u64) {
             }
             match dice.roll(50) {
                 0 if members.len() < 3 => {
-                    members.push(member(&broker, seed, round, dice.roll(2) == 0, &accepted).await)
+                    members.push(member(&broker, seed, round, dice.roll(2) == 0, &accepted).await);
                 }
                 1 if members.len() > 1 => drop(members.remove(0)),
                 2 if members.len() > 1 => {

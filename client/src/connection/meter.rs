@@ -54,7 +54,7 @@ impl Meter {
     pub(super) fn finish(&self, sent: Sent, outcome: Outcome) -> Result<Duration, DecodeError> {
         let now = Instant::now();
         // What joins a group, say, waits for others: it says nothing of the broker.
-        let is_data = matches!(sent.exchange.api(), ApiKey::Produce | ApiKey::Fetch);
+        let is_data = matches!(sent.exchange.api(), ApiKey::Produce | ApiKey::Fetch | ApiKey::ShareFetch);
         self.metrics.answered(self.broker, is_data.then(|| now.saturating_duration_since(sent.at)), now);
         let throttle = sent.finish(outcome)?;
         self.metrics.throttled(throttle, now);

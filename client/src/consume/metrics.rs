@@ -14,9 +14,10 @@ use super::listening::Event;
 use super::position::{Assigned, Positions};
 use crate::TopicPartition;
 use crate::config::IsolationLevel;
+use crate::group::modern::Progress;
 use crate::telemetry::{
-    CONSUMER_GROUP, COORDINATOR, COORDINATOR_GROUP, FETCH, FETCH_GROUP, FETCH_PARTITION, FETCH_TOPIC, Metrics, POLL,
-    Sensor, Windows, is_over,
+    CONSUMER_GROUP, COORDINATOR, COORDINATOR_GROUP, FETCH, FETCH_GROUP, FETCH_PARTITION, FETCH_REPLICA, FETCH_TOPIC,
+    Metrics, POLL, Sensor, Windows, is_over,
 };
 
 /// What one consumer's work is counted in.
@@ -136,11 +137,13 @@ impl ConsumerMetrics {
         }
         for (partition, assigned) in &mut positions.partitions {
             let (lag, lead) = (assigned.lag(isolation), assigned.lead());
+            let number = partition.partition.to_string().into();
+            let tags = [("topic", &partition.topic), ("partition", &number)];
+            let follower = assigned.preferred.map(|preferred| preferred.broker);
+            metrics.read(FETCH_GROUP, &tags, FETCH_REPLICA, &follower, now);
             let Some(distances) = &mut assigned.distances else { continue };
             distances.lag.latest = known(lag);
             distances.lead.latest = known(lead);
-            let number = partition.partition.to_string().into();
-            let tags = [("topic", &partition.topic), ("partition", &number)];
             metrics.read(FETCH_GROUP, &tags, FETCH_PARTITION, &**distances, now);
         }
     }
@@ -212,7 +215,7 @@ impl ConsumerMetrics {
 }
 
 impl PollSensors {
-    fn new(windows: Windows) -> Self {
+    pub(crate) fn new(windows: Windows) -> Self {
         let sensor = || Sensor::new(windows);
         Self {
             between: sensor(),
@@ -225,7 +228,7 @@ impl PollSensors {
     }
 
     /// A poll begins.
-    pub(super) fn began(&mut self, now: Instant) {
+    pub(crate) fn began(&mut self, now: Instant) {
         if let Some(last) = self.last.replace(now) {
             self.since_last = now.saturating_duration_since(last);
             self.between.record(milliseconds(self.since_last), now);
@@ -233,7 +236,7 @@ impl PollSensors {
     }
 
     /// It ends.
-    pub(super) fn ended(&mut self, now: Instant) {
+    pub(crate) fn ended(&mut self, now: Instant) {
         let polled = self.last.map_or(Duration::ZERO, |began| now.saturating_duration_since(began));
         let all = polled + self.since_last;
         if !all.is_zero() {
@@ -247,7 +250,7 @@ impl PollSensors {
 }
 
 impl CoordinatorSensors {
-    fn new(windows: Windows) -> Self {
+    pub(crate) fn new(windows: Windows) -> Self {
         let sensor = || Sensor::new(windows);
         Self {
             assigned_partitions: 0,
@@ -281,6 +284,16 @@ impl CoordinatorSensors {
         if let Some(began) = self.rebalance_began.take() {
             self.rebalance.record(milliseconds(now.saturating_duration_since(began)), now);
             self.rebalance_ended = Some(now);
+        }
+    }
+
+    /// A member of the newer protocol is so far.
+    pub(super) fn progressed(&mut self, progress: Progress, now: Instant) {
+        match progress {
+            Progress::UnderWay => self.rebalance_began(now),
+            Progress::Done => self.rebalanced(now),
+            Progress::Failed if self.rebalance_began.take().is_some() => self.rebalance_failed(now),
+            Progress::Failed | Progress::GivenUp => self.rebalance_began = None,
         }
     }
 

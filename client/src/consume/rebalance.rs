@@ -29,6 +29,9 @@ impl State {
     pub(crate) fn group_work(&mut self, now: Instant, metadata: &Metadata) -> Option<GroupWork> {
         loop {
             self.freeze_for_rebalance();
+            if let Some(progress) = self.group.as_ref().and_then(Membership::progress) {
+                self.metrics.coordinator.progressed(progress, now);
+            }
             let (step, change) = self.group.as_mut()?.next(now, metadata)?;
             self.apply(change);
             match step {

@@ -269,6 +269,15 @@ impl Membership {
         }
     }
 
+    /// How far a member of the newer protocol is on the way to what it was assigned. None of one of the classic protocol,
+    /// whose rebalances begin and end with requests.
+    pub(crate) fn progress(&self) -> Option<modern::Progress> {
+        match self {
+            Self::Classic(_) => None,
+            Self::Modern(group) => Some(group.progress()),
+        }
+    }
+
     /// When [`next`](Self::next) is to be asked again, whatever else happens.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         match self {

@@ -110,13 +110,13 @@ async fn exchange(core: &Arc<Core>, broker: i32, mut sent: Sent) {
                 Ok((mut answer, _)) => {
                     let endpoints = std::mem::take(&mut answer.node_endpoints);
                     let now = Instant::now();
-                    let answered = core.state.lock().on_fetched(broker, sent, answer, now);
+                    let answered = core.state.lock().on_fetched(broker, &sent, answer, now);
                     let is_hasty = !answered.delivered && now.duration_since(started) < config.fetch_max_wait / 2;
                     let endpoints: Vec<_> =
                         endpoints.into_iter().map(|it| (it.node_id, it.host, it.port, it.rack)).collect();
                     (answered, endpoints, is_hasty)
                 }
-                Err(error) => (core.state.lock().on_failed(broker, sent, error, Instant::now()), Vec::new(), false),
+                Err(error) => (core.state.lock().on_failed(broker, &sent, error, Instant::now()), Vec::new(), false),
             }
         }
         Ask::Acknowledge(request) | Ask::Close(request) => {
@@ -137,12 +137,12 @@ async fn exchange(core: &Arc<Core>, broker: i32, mut sent: Sent) {
             match answer.await {
                 Ok((mut answer, _)) => {
                     let endpoints = std::mem::take(&mut answer.node_endpoints);
-                    let answered = core.state.lock().on_acknowledged(broker, sent, answer, Instant::now());
+                    let answered = core.state.lock().on_acknowledged(broker, &sent, answer, Instant::now());
                     let endpoints: Vec<_> =
                         endpoints.into_iter().map(|it| (it.node_id, it.host, it.port, it.rack)).collect();
                     (answered, endpoints, false)
                 }
-                Err(error) => (core.state.lock().on_failed(broker, sent, error, Instant::now()), Vec::new(), false),
+                Err(error) => (core.state.lock().on_failed(broker, &sent, error, Instant::now()), Vec::new(), false),
             }
         }
     };

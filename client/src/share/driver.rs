@@ -12,14 +12,16 @@ use tokio::time::Instant;
 
 use super::Core;
 use super::broker::{self, Running};
+use super::state::State;
 use crate::cluster::{Cluster, Lane, Metadata};
 use crate::connection::Backoff;
-use crate::consume::{PATIENCE, Questions, deadline};
+use crate::consume::{PATIENCE, Questions, deadline, milliseconds};
 use crate::deadline::sleep_until;
 use crate::error::Error;
 use crate::group::driver::ask_coordinator;
 
-type Reply = (u64, Result<ShareGroupHeartbeatResponse, Error>);
+/// Which attempt it was, when it began, and the answer.
+type Reply = (u64, Instant, Result<ShareGroupHeartbeatResponse, Error>);
 
 /// Runs until the consumer is closed.
 pub(super) async fn run(core: Arc<Core>) {
@@ -38,9 +40,9 @@ pub(super) async fn run(core: Arc<Core>) {
         tokio::select! {
             biased;
             _ = closed.changed() => {}
-            reply = heartbeats.join_next(), if !heartbeats.is_empty() => if let Some(Ok((attempt, answer))) = reply {
+            reply = heartbeats.join_next(), if !heartbeats.is_empty() => if let Some(Ok(reply)) = reply {
                 let mut random = core.cluster.runtime().random(fastrand::Rng::fork);
-                let has_failed = core.state.lock().membership.on_heartbeat(attempt, answer, Instant::now(), &mut random);
+                let has_failed = core.state.lock().on_heartbeat(reply, Instant::now(), &mut random);
                 if has_failed {
                     core.ready.notify_waiters();
                 }
@@ -49,6 +51,21 @@ pub(super) async fn run(core: Arc<Core>) {
             () = core.work.notified() => {}
             () = sleep_until(wake_at) => {}
         }
+    }
+}
+
+impl State {
+    /// True if there is a failure for polls.
+    fn on_heartbeat(&mut self, (attempt, began, answer): Reply, now: Instant, random: &mut fastrand::Rng) -> bool {
+        let coordinator = &mut self.metrics.coordinator;
+        if answer.as_ref().is_ok_and(|answer| answer.error_code.is_none()) {
+            coordinator.heartbeat.record(milliseconds(now.saturating_duration_since(began)), now);
+        }
+        let has_failed = self.membership.on_heartbeat(attempt, answer, now, random);
+        if std::mem::take(&mut self.membership.has_rebalanced) {
+            coordinator.rebalance.record(0.0, now);
+        }
+        has_failed
     }
 }
 
@@ -73,10 +90,11 @@ fn step(
         core.cluster.want_only(missing.wanted.iter().map(|topic| &**topic));
     }
     if let Some((request, attempt)) = state.membership.heartbeat(now) {
+        state.metrics.coordinator.heartbeat_sent(now);
         let core = core.clone();
         heartbeats.spawn(async move {
             let timeout = core.config.client.request_timeout;
-            (attempt, tell(&core.cluster, &core.config.group, request, timeout).await)
+            (attempt, now, tell(&core.cluster, &core.config.group, request, timeout).await)
         });
     }
     if !state.is_closed {
@@ -113,7 +131,7 @@ fn step(
 }
 
 /// What waiting cannot mend about a topic, once for each answer of metadata.
-fn tell_topics(core: &Core, metadata: &Metadata, state: &mut super::state::State) -> bool {
+fn tell_topics(core: &Core, metadata: &Metadata, state: &mut State) -> bool {
     let mut seen = core.seen.lock();
     if *seen == metadata.version {
         return false;

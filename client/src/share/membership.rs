@@ -31,6 +31,8 @@ pub(super) struct Membership {
     pub(super) assignment: BTreeMap<Uuid, BTreeSet<i32>>,
     due: Instant,
     in_flight: bool,
+    /// The assignment is another since somebody looked.
+    pub(super) has_rebalanced: bool,
     /// Heartbeats of an earlier membership are not listened to.
     attempt: u64,
     backoff: Backoff,
@@ -71,6 +73,7 @@ impl Membership {
             assignment: BTreeMap::new(),
             due: now,
             in_flight: false,
+            has_rebalanced: false,
             attempt: 0,
             backoff,
             polls: 0,
@@ -233,10 +236,11 @@ impl Membership {
         let is_told = self.told.as_ref() == Some(&self.topics);
         self.due = if is_told { after(now, interval) } else { now };
         let Some(assignment) = answer.assignment else { return false };
-        self.assignment.clear();
+        let before = std::mem::take(&mut self.assignment);
         for topic in assignment.topic_partitions {
             self.assignment.entry(topic.topic_id).or_default().extend(topic.partitions);
         }
+        self.has_rebalanced |= self.assignment != before;
         false
     }
 

@@ -27,6 +27,7 @@ mod delivery;
 mod driver;
 mod handed;
 mod membership;
+mod metrics;
 mod outbox;
 mod poll;
 mod records;
@@ -38,6 +39,7 @@ mod state;
 mod tests;
 
 pub use acknowledge::{AcknowledgeType, AcknowledgementCommitCallback, TopicIdPartition};
+pub(crate) use metrics::{AcknowledgementSensors, ShareSensors};
 pub use records::ShareRecords;
 pub use state::CommitResults;
 
@@ -46,8 +48,9 @@ use crate::cluster::Cluster;
 use crate::config::{ShareConsumerBuilder, ShareConsumerConfig};
 use crate::consume::{self, ConsumedRecord, MAX_DECOMPRESSED, deadline};
 use crate::error::{Error, Kind};
+use crate::telemetry::push::{self, Source, Telemetry};
 use crate::telemetry::{Metrics, Role};
-use ottla_wire::Code;
+use ottla_wire::{Code, Uuid};
 use state::State;
 
 /// How long the tasks that a dropped consumer leaves behind may take to end its sessions and to leave the group.
@@ -81,7 +84,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct ShareConsumer {
     core: Arc<Core>,
-    _handle: Arc<Handle>,
+    handle: Arc<Handle>,
 }
 
 /// What callers and tasks share.
@@ -106,11 +109,14 @@ struct Core {
 }
 
 /// Dropped with the last clone.
-struct Handle(Arc<Core>);
+struct Handle {
+    core: Arc<Core>,
+    telemetry: Option<Telemetry>,
+}
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let core = &self.0;
+        let core = &self.core;
         if let Some(leave) = core.close() {
             let core = core.clone();
             core.cluster.runtime().clone().spawn(async move {
@@ -235,10 +241,18 @@ impl ShareConsumer {
         self.core.state.lock().lock_timeout
     }
 
-    /// What the client counts, as it is now.
+    /// What the consumer counts, as it is now: the metrics of Kafka's Java client.
     pub fn metrics(&self) -> Metrics {
-        let now = self.core.cluster.runtime().now();
-        self.core.cluster.metrics().read(now).counted(now)
+        self.core.metrics()
+    }
+
+    /// The id that a broker gave this consumer, by which it knows the metrics that are pushed to it (KIP-714).
+    ///
+    /// # Errors
+    /// [`Kind::Timeout`] after `timeout`, [`Kind::State`] if `enable.metrics.push` is false, and
+    /// [`Kind::UnsupportedVersion`] if the brokers take no metrics of clients.
+    pub async fn client_instance_id(&self, timeout: Duration) -> Result<Uuid, Error> {
+        push::client_instance_id(self.handle.telemetry.as_ref(), &self.core.cluster, timeout).await
     }
 
     /// Sends what was acknowledged, releases the rest (in implicit mode all that the last poll handed out: poll or
@@ -250,10 +264,14 @@ impl ShareConsumer {
     /// Why the group could not be told, or [`Kind::Timeout`].
     pub async fn close(&self, timeout: Duration) -> Result<(), Error> {
         let Some(leave) = self.core.close() else { return Ok(()) };
+        let until = deadline(timeout);
         let core = self.core.clone();
         let done = consume::run(&self.core.cluster, async move { core.take_leave(leave, timeout).await }).detached();
         let outcome = done.await.unwrap_or_else(|| Err(Error::closed("share consumer")));
         self.core.tell();
+        if let Some(telemetry) = &self.handle.telemetry {
+            telemetry.close(until.saturating_duration_since(self.core.cluster.runtime().now())).await;
+        }
         outcome
     }
 }
@@ -275,7 +293,7 @@ impl ShareConsumerBuilder {
     pub fn build(self) -> Result<ShareConsumer, Error> {
         let (config, environment) = self.validated()?;
         let auto_create = config.allow_auto_create_topics;
-        let cluster = Cluster::start(config.client.clone(), environment, auto_create, Role::Consumer)?;
+        let cluster = Cluster::start(config.client.clone(), environment, auto_create, Role::ShareConsumer)?;
         let random = cluster.runtime().random(fastrand::Rng::fork);
         let core = Arc::new(Core {
             state: Mutex::new(State::new(&config, random, cluster.runtime().now())),
@@ -291,7 +309,28 @@ impl ShareConsumerBuilder {
             config,
         });
         core.cluster.runtime().spawn(driver::run(core.clone()));
-        Ok(ShareConsumer { _handle: Arc::new(Handle(core.clone())), core })
+        let weak = Arc::downgrade(&core);
+        let telemetry = Telemetry::start(&core.cluster, weak);
+        Ok(ShareConsumer { handle: Arc::new(Handle { core: core.clone(), telemetry }), core })
+    }
+}
+
+impl Source for Core {
+    fn metrics(&self) -> Metrics {
+        let now = self.cluster.runtime().now();
+        let mut metrics = self.cluster.metrics().read(now);
+        self.state.lock().metrics.read(&mut metrics, now);
+        metrics.counted(now)
+    }
+
+    fn labels(&self) -> Vec<(&'static str, String)> {
+        let member = self.state.lock().membership.member.to_string();
+        let labels = [
+            ("client_rack", self.config.client_rack.clone()),
+            ("group_id", self.config.group.clone()),
+            ("group_member_id", member),
+        ];
+        labels.into_iter().filter(|(_, value)| !value.is_empty()).collect()
     }
 }
 
@@ -316,7 +355,7 @@ impl Core {
         let mut running = self.running.subscribe();
         let quiet = self.cluster.until(deadline, running.wait_for(|running| *running == 0)).await.is_some();
         self.ended.send_replace(true);
-        self.state.lock().give_up();
+        self.state.lock().give_up(self.cluster.runtime().now());
         let left = self.leave(leave, deadline).await;
         if !quiet {
             return Err(Error::new(Kind::Timeout, "close: a broker did not confirm the end of its share session"));

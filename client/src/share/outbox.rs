@@ -120,6 +120,11 @@ impl Outbox {
         self.waiting.push_front(Group { is_prompt: true, ..group });
     }
 
+    /// What the request on its way acknowledges.
+    pub(super) fn under_way(&self) -> impl Iterator<Item = &Acknowledgements> {
+        self.under_way.iter().map(|group| &group.acks)
+    }
+
     /// What the request that was on its way acknowledged.
     pub(super) fn answered(&mut self) -> Vec<Group> {
         std::mem::take(&mut self.under_way)

@@ -86,8 +86,12 @@ impl Core {
             state.faults.insert(name, flaw);
             break;
         }
+        let now = self.cluster.runtime().now();
+        let mut state = self.state.lock();
         if records.is_empty() {
-            self.state.lock().came_up_empty(self.cluster.runtime().now());
+            state.came_up_empty(now);
+        } else {
+            state.metrics.consumed(records.len(), now);
         }
         Ok(records)
     }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::acknowledge::TopicIdPartition;
 use super::delivery::Delivery;
+use super::metrics::Brought;
 use super::outbox::{Ask, Group, Outbox, Sent};
 use super::state::State;
 use crate::deadline::after;
@@ -31,14 +32,21 @@ pub(super) struct Answered {
 type Outcomes = BTreeMap<(Uuid, i32), (Code, Option<Str>)>;
 
 impl State {
-    pub(super) fn on_fetched(&mut self, broker: i32, sent: Sent, answer: ShareFetchResponse, now: Instant) -> Answered {
+    pub(super) fn on_fetched(
+        &mut self,
+        broker: i32,
+        sent: &Sent,
+        answer: ShareFetchResponse,
+        now: Instant,
+    ) -> Answered {
         let groups = self.answered(broker);
-        if !self.took(broker, &sent, answer.error_code, now) {
+        if !self.took(broker, sent, answer.error_code, now) {
             let error = refused(broker, "share fetch", answer.error_code, answer.error_message);
-            return self.refuse(broker, &sent, groups, error, now);
+            return self.refuse(broker, sent, groups, error, now);
         }
         let mut answered = Answered::default();
         let mut outcomes = Outcomes::new();
+        let mut brought = Brought::default();
         let lock = u64::try_from(answer.acquisition_lock_timeout_ms).ok().filter(|ms| *ms > 0);
         for topic in answer.responses {
             for data in topic.partitions {
@@ -52,6 +60,7 @@ impl State {
                 let Some(partition) = known else { continue };
                 let leader = (partition.clone(), data.current_leader.leader_id, data.current_leader.leader_epoch);
                 self.on_partition_code(partition, data.error_code, data.error_message, leader, &mut answered);
+                brought.add(data.records.len(), &data.acquired_records);
                 let delivery = Delivery::new(broker, partition.clone(), data.records, &data.acquired_records);
                 // The end of the session gives back what came too late by itself.
                 let delivery = delivery.filter(|_| !self.is_closed);
@@ -67,6 +76,7 @@ impl State {
                 }
             }
         }
+        self.metrics.fetched(brought, now);
         if answered.delivered {
             for outbox in self.brokers.values_mut() {
                 outbox.asked = false;
@@ -79,15 +89,15 @@ impl State {
     pub(super) fn on_acknowledged(
         &mut self,
         broker: i32,
-        sent: Sent,
+        sent: &Sent,
         answer: ShareAcknowledgeResponse,
         now: Instant,
     ) -> Answered {
         let is_last = matches!(sent.ask, Ask::Close(_));
         let groups = self.answered(broker);
-        if !self.took(broker, &sent, answer.error_code, now) {
+        if !self.took(broker, sent, answer.error_code, now) {
             let error = refused(broker, "share acknowledge", answer.error_code, answer.error_message);
-            return self.refuse(broker, &sent, groups, error, now);
+            return self.refuse(broker, sent, groups, error, now);
         }
         let mut answered = Answered::default();
         let mut outcomes = Outcomes::new();
@@ -112,7 +122,7 @@ impl State {
 
     /// No answer came, or none that can be read. What was sent may have been taken; the session has no future, since
     /// brokers end it with its connection.
-    pub(super) fn on_failed(&mut self, broker: i32, sent: Sent, error: Error, now: Instant) -> Answered {
+    pub(super) fn on_failed(&mut self, broker: i32, sent: &Sent, error: Error, now: Instant) -> Answered {
         if let Some(outbox) = self.brokers.get_mut(&broker) {
             outbox.is_fetching &= !matches!(sent.ask, Ask::Fetch(_));
             // Such a request was never sent.
@@ -122,7 +132,7 @@ impl State {
         }
         self.back_off(broker, now);
         let groups = self.answered(broker);
-        self.refuse(broker, &sent, groups, error, now)
+        self.refuse(broker, sent, groups, error, now)
     }
 
     fn answered(&mut self, broker: i32) -> Vec<Group> {
@@ -170,7 +180,7 @@ impl State {
                 self.try_again(broker, group);
                 continue;
             }
-            self.failed(broker, group, &error);
+            self.failed(broker, group, &error, now);
         }
         let is_about_records = matches!(sent.ask, Ask::Fetch(_));
         if is_about_records && !error.is_retriable() {
@@ -210,7 +220,7 @@ impl State {
                         Err(Error::broker(Code::InvalidRecordState, format!("{context}: the answer leaves it out")))
                     }
                 };
-                self.acknowledged(broker, partition, &acks, again.commit, outcome);
+                self.acknowledged(broker, partition, &acks, again.commit, outcome, now);
             }
             if !again.acks.is_empty() {
                 is_retried = true;

@@ -14,6 +14,7 @@ use super::acknowledge::{AcknowledgeType, Acknowledgements, TopicIdPartition};
 use super::delivery::{Delivery, Read};
 use super::handed::Handed;
 use super::membership::Membership;
+use super::metrics::ShareMetrics;
 use super::outbox::{Ask, Group, Next, Outbox};
 use super::runs::Runs;
 use crate::TopicPartition;
@@ -23,6 +24,7 @@ use crate::connection::Backoff;
 use crate::consume::Part;
 use crate::deadline::after;
 use crate::error::{Error, Kind};
+use crate::telemetry::Windows;
 
 /// What became of the acknowledgements of a commit, by partition.
 pub type CommitResults = BTreeMap<TopicIdPartition, Result<(), Error>>;
@@ -64,6 +66,7 @@ pub(super) struct State {
     pub(super) lacks_metadata: bool,
     pub(super) is_closed: bool,
     pub(super) random: fastrand::Rng,
+    pub(super) metrics: ShareMetrics,
     polls: usize,
     mode: ShareAcknowledgementMode,
     acquire: ShareAcquireMode,
@@ -75,6 +78,8 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(config: &ShareConsumerConfig, mut random: fastrand::Rng, now: Instant) -> Self {
         let backoff = Backoff::new(config.client.retry_backoff, config.client.retry_backoff_max);
+        let windows =
+            Windows { samples: config.client.metrics_num_samples, window: config.client.metrics_sample_window };
         let group = config.group.as_str().into();
         let (member, poll_interval) = (member_id(&mut random), config.max_poll_interval);
         Self {
@@ -91,6 +96,7 @@ impl State {
             lacks_metadata: false,
             is_closed: false,
             random,
+            metrics: ShareMetrics::new(windows),
             polls: 0,
             mode: config.share_acknowledgement_mode,
             acquire: config.share_acquire_mode,
@@ -150,6 +156,7 @@ impl State {
     /// A poll begins: what the last one handed out is acknowledged.
     pub(super) fn poll_began(&mut self, now: Instant) -> Result<bool, Error> {
         self.check_open()?;
+        self.metrics.polls.began(now);
         if !self.membership.is_subscribed() {
             return Err(Error::new(Kind::State, "poll: no topic is subscribed to"));
         }
@@ -173,6 +180,7 @@ impl State {
 
     pub(super) fn poll_ended(&mut self, now: Instant) {
         self.polls = self.polls.saturating_sub(1);
+        self.metrics.polls.ended(now);
         self.membership.poll_ended(now);
     }
 
@@ -346,32 +354,33 @@ impl State {
         } else {
             outbox.next(group, member, fetches).map_or(Next::Wait(None), Next::Send)
         };
-        if let Next::Send(sent) = &next
-            && matches!(sent.ask, Ask::Fetch(_))
-        {
-            self.turns += 1;
-            outbox.turn = self.turns;
+        if let Next::Send(sent) = &next {
+            self.metrics.acknowledging(outbox.under_way(), now);
+            if matches!(sent.ask, Ask::Fetch(_)) {
+                self.turns += 1;
+                outbox.turn = self.turns;
+            }
         }
         for (group, why) in lost {
-            self.failed(broker, group, &why);
+            self.failed(broker, group, &why, now);
         }
         next
     }
 
     /// The end, for what no broker has answered.
-    pub(super) fn give_up(&mut self) {
+    pub(super) fn give_up(&mut self, now: Instant) {
         let why = Error::new(Kind::Timeout, "closed before the broker answered");
         let left: Vec<_> = self.brokers.iter_mut().map(|(broker, outbox)| (*broker, outbox.give_up())).collect();
         for (broker, groups) in left {
-            groups.into_iter().for_each(|group| self.failed(broker, group, &why));
+            groups.into_iter().for_each(|group| self.failed(broker, group, &why, now));
         }
     }
 
     /// Acknowledgements have failed, all for the same reason.
-    pub(super) fn failed(&mut self, broker: i32, group: Group, why: &Error) {
+    pub(super) fn failed(&mut self, broker: i32, group: Group, why: &Error, now: Instant) {
         for (partition, acks) in group.acks {
             let error = why.clone().within(format_args!("acknowledge {partition}"));
-            self.acknowledged(broker, partition, &acks, group.commit, Err(error));
+            self.acknowledged(broker, partition, &acks, group.commit, Err(error), now);
         }
     }
 
@@ -396,8 +405,10 @@ impl State {
         acks: &Runs<i8>,
         commit: Option<u64>,
         outcome: Result<(), Error>,
+        now: Instant,
     ) {
         if let Err(error) = &outcome {
+            self.metrics.not_acknowledged(acks, now);
             tracing::debug!(broker, %partition, %error, "not acknowledged");
         }
         self.handed.acknowledged(broker, &partition, acks, outcome.is_ok());

@@ -80,7 +80,7 @@ impl Member {
         self.poll();
         let sent = self.next(1).unwrap();
         let answer = delivered(base, Code::None);
-        assert!(self.state.on_fetched(1, sent, answer, self.now).delivered);
+        assert!(self.state.on_fetched(1, &sent, answer, self.now).delivered);
         self.take();
     }
 
@@ -182,7 +182,7 @@ fn acknowledgements_ride_on_the_next_fetch_and_the_session_goes_on() {
     assert_eq!(request.share_session_epoch, 1);
     let batch = &request.topics[0].partitions[0].acknowledgement_batches[0];
     assert_eq!((batch.first_offset, batch.last_offset, &*batch.acknowledge_types), (0, 3, &[1][..]));
-    member.state.on_fetched(1, sent, delivered(4, Code::None), member.now);
+    member.state.on_fetched(1, &sent, delivered(4, Code::None), member.now);
     assert_eq!(member.take(), 4);
     member.state.commit(false, member.now).unwrap();
     let sent = member.next(1).unwrap();
@@ -201,7 +201,7 @@ fn a_partition_that_is_not_fetched_any_more_is_acknowledged_apart_and_forgotten(
     member.poll();
     let sent = member.next(1).unwrap();
     assert_eq!(told(&sent), [(0, 3, vec![1])]);
-    member.state.on_acknowledged(1, sent, acknowledged(Code::None), member.now);
+    member.state.on_acknowledged(1, &sent, acknowledged(Code::None), member.now);
     let sent = member.next(1).unwrap();
     assert!(fetch(&sent).topics.is_empty(), "partition 1 is in the session, and nothing is added");
     assert_eq!(fetch(&sent).forgotten_topics_data[0].partitions, [0]);
@@ -220,7 +220,7 @@ fn a_lost_session_begins_anew_and_what_waits_for_it_fails() {
         member.state.acknowledge(&partition, 1, AcknowledgeType::Accept).unwrap();
         let (second, _) = member.state.commit(true, member.now).unwrap().unwrap();
         let refused = ShareAcknowledgeResponse { error_code: code, ..ShareAcknowledgeResponse::default() };
-        member.state.on_acknowledged(1, sent, refused, member.now);
+        member.state.on_acknowledged(1, &sent, refused, member.now);
         assert!(member.next(1).is_none(), "it waits before it tries again");
         for (commit, expected) in [(first, code), (second, Code::InvalidShareSessionEpoch)] {
             let results = member.state.take_results(commit).unwrap().results;
@@ -242,12 +242,12 @@ fn what_a_broker_cannot_do_now_is_tried_again_until_the_time_is_up() {
     member.fetched(0);
     let (commit, mut done) = member.state.commit(true, member.now).unwrap().unwrap();
     let sent = member.next(1).unwrap();
-    member.state.on_acknowledged(1, sent, acknowledged(Code::CoordinatorLoadInProgress), member.now);
+    member.state.on_acknowledged(1, &sent, acknowledged(Code::CoordinatorLoadInProgress), member.now);
     assert!(done.try_recv().is_err());
     member.now += Duration::from_secs(61);
     let sent = member.next(1).unwrap();
     assert_eq!(told(&sent), [(0, 3, vec![1])]);
-    member.state.on_acknowledged(1, sent, acknowledged(Code::CoordinatorLoadInProgress), member.now);
+    member.state.on_acknowledged(1, &sent, acknowledged(Code::CoordinatorLoadInProgress), member.now);
     assert!(done.try_recv().is_ok());
     let results = member.state.take_results(commit).unwrap().results;
     assert_eq!(results.into_values().next().unwrap().unwrap_err().code(), Some(Code::CoordinatorLoadInProgress));
@@ -259,7 +259,7 @@ fn a_connection_that_breaks_takes_the_session_along() {
     member.fetched(0);
     let (commit, _done) = member.state.commit(true, member.now).unwrap().unwrap();
     let sent = member.next(1).unwrap();
-    member.state.on_failed(1, sent, Error::new(Kind::Connection, "cut"), member.now);
+    member.state.on_failed(1, &sent, Error::new(Kind::Connection, "cut"), member.now);
     let results = member.state.take_results(commit).unwrap().results;
     assert_eq!(results.into_values().next().unwrap().unwrap_err().kind(), Kind::Connection);
     member.poll();
@@ -281,11 +281,11 @@ fn renewals_go_alone_and_the_record_is_handed_out_again() {
     let sent = member.next(1).unwrap();
     assert!(!acknowledge(&sent).is_renew_ack);
     assert_eq!(told(&sent), [(0, 0, vec![1]), (3, 3, vec![3])]);
-    member.state.on_acknowledged(1, sent, acknowledged(Code::None), member.now);
+    member.state.on_acknowledged(1, &sent, acknowledged(Code::None), member.now);
     let sent = member.next(1).unwrap();
     assert!(acknowledge(&sent).is_renew_ack);
     assert!(member.state.take_renewed().is_empty(), "not yet");
-    member.state.on_acknowledged(1, sent, acknowledged(Code::None), member.now);
+    member.state.on_acknowledged(1, &sent, acknowledged(Code::None), member.now);
     let renewed = member.state.take_renewed();
     let offsets: Vec<_> =
         renewed.iter().flat_map(crate::consume::Part::records).map(|record| record.offset()).collect();
@@ -294,9 +294,9 @@ fn renewals_go_alone_and_the_record_is_handed_out_again() {
     member.state.acknowledge(&partition, 2, AcknowledgeType::Accept).unwrap();
     member.state.commit(false, member.now).unwrap();
     let sent = member.next(1).unwrap();
-    member.state.on_acknowledged(1, sent, acknowledged(Code::None), member.now);
+    member.state.on_acknowledged(1, &sent, acknowledged(Code::None), member.now);
     let sent = member.next(1).unwrap();
-    member.state.on_failed(1, sent, Error::new(Kind::UnsupportedVersion, "old"), member.now);
+    member.state.on_failed(1, &sent, Error::new(Kind::UnsupportedVersion, "old"), member.now);
     assert!(member.state.take_renewed().is_empty(), "it is not this member's any more");
     assert!(!member.state.brokers[&1].session.is_new());
 }
@@ -332,8 +332,8 @@ fn a_record_that_two_brokers_delivered_is_acknowledged_to_both() {
     let sent = member.next(1).unwrap();
     member.state.assign(&metadata(&[2, 2]));
     let other = member.next(2).unwrap();
-    member.state.on_fetched(1, sent, delivered(0, Code::None), member.now);
-    member.state.on_fetched(2, other, delivered(0, Code::None), member.now);
+    member.state.on_fetched(1, &sent, delivered(0, Code::None), member.now);
+    member.state.on_fetched(2, &other, delivered(0, Code::None), member.now);
     assert_eq!(member.take(), 8);
     for offset in 0..4 {
         member.state.acknowledge(&TopicPartition::new("t", 0), offset, AcknowledgeType::Accept).unwrap();
@@ -349,7 +349,7 @@ fn an_answer_that_names_a_partition_twice_delivers_it_once() {
     let sent = member.next(1).unwrap();
     let mut answer = delivered(0, Code::None);
     answer.responses.push(answer.responses[0].clone());
-    member.state.on_fetched(1, sent, answer, member.now);
+    member.state.on_fetched(1, &sent, answer, member.now);
     assert_eq!(member.take(), 4);
 }
 
@@ -362,7 +362,7 @@ fn what_is_not_subscribed_to_any_more_is_given_back() {
         if is_late {
             member.state.subscribe(["u".into()].into(), member.now).unwrap();
         }
-        member.state.on_fetched(1, sent, delivered(0, Code::None), member.now);
+        member.state.on_fetched(1, &sent, delivered(0, Code::None), member.now);
         if !is_late {
             member.state.subscribe(["u".into()].into(), member.now).unwrap();
         }
@@ -379,7 +379,7 @@ fn what_is_given_up_at_the_end_is_told() {
     let (first, _) = member.state.commit(true, member.now).unwrap().unwrap();
     let _on_its_way = member.next(1).unwrap();
     member.state.close(member.now);
-    member.state.give_up();
+    member.state.give_up(member.now);
     assert_eq!(member.state.completed.len(), 1);
     let results = member.state.take_results(first).unwrap().results;
     assert_eq!(results.into_values().next().unwrap().unwrap_err().kind(), Kind::Timeout);
@@ -395,7 +395,7 @@ fn closing_tells_what_was_acknowledged_and_ends_the_session() {
     let sent = member.next(1).unwrap();
     assert_eq!(acknowledge(&sent).share_session_epoch, -1);
     assert_eq!(told(&sent), [(2, 2, vec![3])]);
-    member.state.on_acknowledged(1, sent, acknowledged(Code::None), member.now);
+    member.state.on_acknowledged(1, &sent, acknowledged(Code::None), member.now);
     assert!(matches!(member.state.next_request(1, member.now), Next::Done));
     assert!(matches!(member.state.next_request(2, member.now), Next::Done), "it never had a session");
 }
@@ -405,7 +405,7 @@ fn unsubscribing_gives_back_what_was_not_handed_out() {
     let mut member = Member::joined(ShareAcknowledgementMode::Implicit);
     member.poll();
     let sent = member.next(1).unwrap();
-    member.state.on_fetched(1, sent, delivered(0, Code::None), member.now);
+    member.state.on_fetched(1, &sent, delivered(0, Code::None), member.now);
     member.state.unsubscribe(member.now).unwrap();
     assert_eq!(told(&member.next(1).unwrap()), [(0, 3, vec![2])]);
     assert_eq!(member.state.poll_began(member.now).unwrap_err().kind(), Kind::State);
@@ -417,7 +417,7 @@ fn what_comes_after_unsubscribing_is_given_back() {
     member.poll();
     let sent = member.next(1).unwrap();
     member.state.unsubscribe(member.now).unwrap();
-    assert!(!member.state.on_fetched(1, sent, delivered(0, Code::None), member.now).delivered);
+    assert!(!member.state.on_fetched(1, &sent, delivered(0, Code::None), member.now).delivered);
     assert_eq!(told(&member.next(1).unwrap()), [(0, 3, vec![2])]);
 }
 
@@ -427,7 +427,7 @@ fn a_failed_request_fetches_for_nobody() {
     member.poll();
     let sent = member.next(1).unwrap();
     member.state.poll_ended(member.now);
-    member.state.on_failed(1, sent, Error::new(Kind::Connection, "cut"), member.now);
+    member.state.on_failed(1, &sent, Error::new(Kind::Connection, "cut"), member.now);
     member.now += Duration::from_secs(2);
     assert!(member.next(1).is_none());
 }
@@ -491,7 +491,7 @@ fn with_a_limit_on_records_brokers_are_asked_in_turn() {
     for _ in 0..4 {
         let (broker, sent) = [1, 2].into_iter().find_map(|broker| Some((broker, member.next(broker)?))).unwrap();
         assert!(member.next(3 - broker).is_none(), "one at a time");
-        member.state.on_fetched(broker, sent, ShareFetchResponse::default(), member.now);
+        member.state.on_fetched(broker, &sent, ShareFetchResponse::default(), member.now);
         order.push(broker);
     }
     assert_eq!(order, [1, 2, 1, 2]);
@@ -504,7 +504,7 @@ fn the_callback_hears_of_every_offset() {
     member.fetched(0);
     member.poll();
     let sent = member.next(1).unwrap();
-    member.state.on_fetched(1, sent, delivered(4, Code::InvalidRecordState), member.now);
+    member.state.on_fetched(1, &sent, delivered(4, Code::InvalidRecordState), member.now);
     let completed: BTreeMap<_, _> = member
         .state
         .completed

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::is_over;
 use super::names::{
     APP, APP_GROUP, CLIENT, COUNT, COUNT_GROUP, FETCH_CLIENT, FETCH_GROUP, NODE, PRODUCER_CLIENT, Role,
+    SHARE_FETCH_GROUP,
 };
 use super::snapshot::Metrics;
 use super::stats::{Sensor, Windows};
@@ -93,8 +94,13 @@ impl ClientMetrics {
         if self.role == Role::Producer {
             metrics.read(self.role.group(), &[], PRODUCER_CLIENT, &state.client, now);
         }
-        if self.role == Role::Consumer {
-            metrics.read(FETCH_GROUP, &[], FETCH_CLIENT, &state.client, now);
+        let fetches = match self.role {
+            Role::Consumer => Some(FETCH_GROUP),
+            Role::ShareConsumer => Some(SHARE_FETCH_GROUP),
+            Role::Admin | Role::Producer => None,
+        };
+        if let Some(group) = fetches {
+            metrics.read(group, &[], FETCH_CLIENT, &state.client, now);
         }
         state.forget_idle(now);
         for (id, node) in &state.nodes {

@@ -125,6 +125,17 @@ enum Phase {
     Stale,
 }
 
+/// How far a member is on the way to what it was assigned.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Progress {
+    Done,
+    /// The coordinator put it out, or it cannot go on.
+    Failed,
+    /// The member left.
+    GivenUp,
+    UnderWay,
+}
+
 /// What is to be done next.
 #[derive(Debug)]
 pub(crate) enum Step {
@@ -352,6 +363,18 @@ impl Modern {
             return Some((Some(Step::Heartbeat(request, self.number)), None));
         }
         None
+    }
+
+    /// How far the way to the target is.
+    pub(crate) fn progress(&self) -> Progress {
+        match self.phase {
+            Phase::Committing { .. } | Phase::Reconciling | Phase::Releasing { .. } => Progress::UnderWay,
+            // Some was given up; what comes instead is to be taken over yet.
+            Phase::Acknowledging if self.target.awaits_more() => Progress::UnderWay,
+            Phase::Acknowledging | Phase::Stable => Progress::Done,
+            Phase::Failed(_) | Phase::Joining => Progress::Failed,
+            Phase::Out | Phase::Stale => Progress::GivenUp,
+        }
     }
 
     /// When [`next`](Self::next) is to be asked again, whatever else happens.

@@ -67,6 +67,11 @@ impl Held {
 }
 
 impl Target {
+    /// Whether nothing of it was taken over yet.
+    pub(super) fn awaits_more(&self) -> bool {
+        self.partitions.is_some() && self.applied.is_none()
+    }
+
     /// The coordinator was told that the member owns this.
     pub(super) fn acknowledged(&mut self, owned: &Held) {
         self.acknowledged = Some(owned.clone());

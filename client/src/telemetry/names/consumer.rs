@@ -68,6 +68,12 @@ pub(crate) static FETCH_PARTITION: &[Row<Distances>] = &[
     row("records-lead-min", "Smallest lead after a poll.", |it, now| it.lead.seen.min(now)),
 ];
 
+/// Of a consumer, per partition that it reads: where from.
+pub(crate) static FETCH_REPLICA: &[Row<Option<i32>>] =
+    &[row("preferred-read-replica", "The follower that is read from; -1 if it is the leader.", |follower, _| {
+        f64::from(follower.unwrap_or(-1))
+    })];
+
 /// Of a consumer: its polls, and the calls that wait.
 pub(crate) static POLL: &[Row<PollSensors>] = &[
     row("commit-sync-time-ns-total", "Time spent in commits that were waited for, in ns.", |it, _| it.commit.total()),

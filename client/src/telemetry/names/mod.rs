@@ -5,10 +5,16 @@
 use tokio::time::Instant;
 
 mod consumer;
+mod share;
 
 pub(super) use consumer::FETCH_CLIENT;
 pub(crate) use consumer::{
-    CONSUMER_GROUP, COORDINATOR, COORDINATOR_GROUP, FETCH, FETCH_GROUP, FETCH_PARTITION, FETCH_TOPIC, POLL,
+    CONSUMER_GROUP, COORDINATOR, COORDINATOR_GROUP, FETCH, FETCH_GROUP, FETCH_PARTITION, FETCH_REPLICA, FETCH_TOPIC,
+    POLL,
+};
+pub(crate) use share::{
+    SHARE_ACKNOWLEDGEMENT, SHARE_COORDINATOR, SHARE_COORDINATOR_GROUP, SHARE_FETCH, SHARE_FETCH_GROUP, SHARE_GROUP,
+    SHARE_POLL,
 };
 
 use super::client::{App, Client, Node};
@@ -37,6 +43,7 @@ pub(crate) enum Role {
     Admin,
     Consumer,
     Producer,
+    ShareConsumer,
 }
 
 impl Role {
@@ -46,6 +53,7 @@ impl Role {
             Self::Admin => "ottla-admin",
             Self::Consumer => "ottla-consumer",
             Self::Producer => "ottla-producer",
+            Self::ShareConsumer => "ottla-share",
         }
     }
 
@@ -53,7 +61,7 @@ impl Role {
     pub(super) fn anonymous(self) -> &'static str {
         match self {
             Self::Admin => "adminclient",
-            Self::Consumer => "consumer",
+            Self::Consumer | Self::ShareConsumer => "consumer",
             Self::Producer => "producer",
         }
     }
@@ -62,7 +70,7 @@ impl Role {
     pub(super) fn group(self) -> &'static str {
         match self {
             Self::Admin => "admin-client-metrics",
-            Self::Consumer => CONSUMER_GROUP,
+            Self::Consumer | Self::ShareConsumer => CONSUMER_GROUP,
             Self::Producer => PRODUCER_GROUP,
         }
     }
@@ -71,7 +79,7 @@ impl Role {
     pub(super) fn node_group(self) -> &'static str {
         match self {
             Self::Admin => "admin-client-node-metrics",
-            Self::Consumer => "consumer-node-metrics",
+            Self::Consumer | Self::ShareConsumer => "consumer-node-metrics",
             Self::Producer => "producer-node-metrics",
         }
     }
