@@ -81,14 +81,10 @@ async fn a_follower_that_stops_or_refuses_costs_no_record() {
     read(&consumer, 10).await;
     let mut next = 10;
     // A leader that refuses an offset would be believed.
-    let refusals = [
-        (Code::NotLeaderOrFollower, 2),
-        (Code::ReplicaNotAvailable, 2),
-        (Code::KafkaStorageError, 2),
-        (Code::OffsetOutOfRange, 1),
-    ];
-    for (code, times) in refusals {
-        broker.times(times, ApiKey::Fetch, code.to_wire());
+    let refusals =
+        [Code::NotLeaderOrFollower, Code::ReplicaNotAvailable, Code::KafkaStorageError, Code::OffsetOutOfRange];
+    for code in refusals {
+        broker.on(ApiKey::Fetch).node(node).times(2).error(code.to_wire());
         append(&broker, next..next + 5);
         assert_eq!(read(&consumer, 5).await[&0].len(), 5, "{code}");
         next += 5;
