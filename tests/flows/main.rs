@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests own the clock and the tasks")]
 
 mod admin;
+mod bounds;
 mod cluster;
 mod consume;
 mod consume_chaos;

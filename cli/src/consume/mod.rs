@@ -59,11 +59,11 @@ pub(crate) struct Args {
     topics: Vec<String>,
 
     /// The group to be a member of; the property `group.id`.
-    #[arg(short, long, conflicts_with_all = ["partitions", "offset"])]
+    #[arg(short, long, conflicts_with_all = ["partitions", "offset", "from_time"])]
     group: Option<String>,
 
     /// Starts at the first record: of a group, where it has committed nothing.
-    #[arg(long, conflicts_with = "offset")]
+    #[arg(long, conflicts_with_all = ["offset", "from_time"])]
     from_beginning: bool,
 
     /// Reads these partitions alone; the option may be repeated.
@@ -73,6 +73,11 @@ pub(crate) struct Args {
     /// Starts at this offset in each partition: a number, `earliest`, `latest`, or -N for the last N records.
     #[arg(short, long, allow_hyphen_values = true, value_parser = Start::parse)]
     offset: Option<Start>,
+
+    /// Starts at the first record of this time or later in each partition: RFC 3339, such as `2026-11-26T18:30:00Z`, or
+    /// milliseconds since 1970. Where there is none, at the end.
+    #[arg(long, value_name = "TIME", conflicts_with = "offset", value_parser = start::time)]
+    from_time: Option<i64>,
 
     /// Ends after so many records.
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

@@ -1,13 +1,14 @@
 //! Where reading starts: the group's place, or offsets that were asked for.
 
 use std::collections::BTreeSet;
+use std::time::UNIX_EPOCH;
 
 use ottla::{Consumer, TopicPartition};
 
 use super::Args;
 use crate::failure::Failure;
 
-/// What `--offset` says.
+/// What `--offset` or `--from-time` says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Start {
     At(i64),
@@ -15,6 +16,8 @@ pub(super) enum Start {
     /// So many records before the end.
     Last(i64),
     Latest,
+    /// At the first record of this time, in milliseconds since 1970, or later.
+    Since(i64),
 }
 
 impl Start {
@@ -32,9 +35,22 @@ impl Start {
     }
 }
 
+/// Reads a time: RFC 3339, or milliseconds since 1970.
+pub(super) fn time(text: &str) -> Result<i64, String> {
+    const ALLOWED: &str = "it is no time: RFC 3339, such as 2026-11-26T18:30:00Z, or milliseconds since 1970";
+    if let Ok(milliseconds) = text.parse::<i64>() {
+        return if milliseconds >= 0 { Ok(milliseconds) } else { Err(ALLOWED.to_owned()) };
+    }
+    let time = humantime::parse_rfc3339(text).map_err(|_| ALLOWED.to_owned())?;
+    let since = time.duration_since(UNIX_EPOCH).map_err(|_| ALLOWED.to_owned())?;
+    // A record of the millisecond that has begun is before it.
+    i64::try_from(since.as_nanos().div_ceil(1_000_000)).map_err(|_| ALLOWED.to_owned())
+}
+
 /// Subscribes as a member of the group, or takes all partitions that were asked for.
 pub(super) async fn begin(consumer: &Consumer, args: &Args, has_group: bool) -> Result<(), Failure> {
-    let chooses = !args.partitions.is_empty() || args.offset.is_some();
+    let start = args.offset.or(args.from_time.map(Start::Since));
+    let chooses = !args.partitions.is_empty() || start.is_some();
     if args.group.is_some() || has_group && !chooses {
         return Ok(consumer.subscribe(args.topics.iter().cloned()).await?);
     }
@@ -52,7 +68,7 @@ pub(super) async fn begin(consumer: &Consumer, args: &Args, has_group: bool) -> 
         );
     }
     consumer.assign(wanted.iter().cloned()).await?;
-    match args.offset {
+    match start {
         Some(start) => seek(consumer, &wanted, start).await,
         None => Ok(()),
     }
@@ -75,6 +91,14 @@ async fn seek(consumer: &Consumer, partitions: &BTreeSet<TopicPartition>, start:
             }
         }
         Start::Latest => consumer.seek_to_end(partitions).await?,
+        Start::Since(time) => {
+            for (of, found) in consumer.offsets_for_times(partitions.iter().map(|of| (of.clone(), time))).await? {
+                match found {
+                    Some(found) => consumer.seek(&of, found.offset).await?,
+                    None => consumer.seek_to_end([&of]).await?,
+                }
+            }
+        }
     }
     Ok(())
 }
@@ -96,6 +120,21 @@ mod tests {
         }
         for text in ["", "x", "1.5", "--1", "99999999999999999999", "-9223372036854775808"] {
             assert!(Start::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_rfc_3339_or_milliseconds() {
+        for (text, milliseconds) in [
+            ("0", 0),
+            ("1795717800000", 1_795_717_800_000),
+            ("2026-11-26T18:30:00Z", 1_795_717_800_000),
+            ("2026-11-26T18:30:00.0001Z", 1_795_717_800_001),
+        ] {
+            assert_eq!(time(text), Ok(milliseconds), "{text}");
+        }
+        for text in ["", "-1", "yesterday", "2026-11-26", "1969-12-31T00:00:00Z"] {
+            assert!(time(text).is_err(), "{text:?}");
         }
     }
 }

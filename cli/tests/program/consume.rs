@@ -100,6 +100,20 @@ async fn the_end_is_that_of_every_partition_even_of_empty_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn reading_starts_at_a_time_and_a_bad_one_is_named() {
+    let (_broker, address) = orders(1).await;
+    let lines = [0, 1_000, 2_000].map(|time| json!({"value": time.to_string(), "timestamp": time}).to_string() + "\n");
+    run(&["produce", "-b", &address, "-t", "orders", "--format", "json"], lines.concat().as_bytes()).await.ok();
+    for time in ["1000", "1970-01-01T00:00:01Z", "1970-01-01T00:00:00.000001Z"] {
+        let done = run(&["consume", "-b", &address, "-t", "orders", "-e", "--from-time", time], b"").await;
+        assert_eq!(done.ok(), "1000\n2000\n", "{time}");
+    }
+    let done = run(&["consume", "-b", &address, "-t", "orders", "--from-time", "noon"], b"").await;
+    assert_eq!(done.code(), Some(2));
+    assert!(done.err().contains("RFC 3339"), "{}", done.err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn partitions_and_offsets_may_be_chosen() {
     let (broker, address) = orders(2).await;
     broker.append("orders", 0, ["a", "b", "c"]).unwrap();
@@ -112,6 +126,8 @@ async fn partitions_and_offsets_may_be_chosen() {
         (&["-p", "0", "--offset", "-9"], "a\nb\nc\n"),
         (&["-p", "0,1", "-o", "earliest", "-k", "="], "null=a\nnull=b\nnull=c\nnull=x\nnull=y\n"),
         (&["-o", "latest"], ""),
+        (&["--from-time", "0"], "a\nb\nc\nx\ny\n"),
+        (&["--from-time", "9999-01-01T00:00:00Z"], ""),
     ] {
         let done = run(&[&["consume", "-b", &address, "-t", "orders", "-e"], options].concat(), b"").await;
         let mut lines: Vec<_> = done.ok().lines().collect();

@@ -260,7 +260,7 @@ impl State {
 
     /// A fetch is over, whatever came of it: its partitions may be asked for again.
     pub(super) fn fetch_ended(&mut self, plan: &Plan) {
-        self.positions.in_flight.retain(|number| *number != plan.number);
+        self.positions.in_flight.retain(|fetch| fetch.number != plan.number);
     }
 
     /// Takes in what was fetched.

@@ -137,6 +137,16 @@ pub(crate) fn commit_before_rebalance(
     }
 }
 
+/// The coordinator did not answer in time.
+fn never_committed(core: &Core) -> Error {
+    let group = &core.config.group;
+    let told = format!(
+        "commit on leaving group {group}: no answer of its coordinator in time; what was read since the last commit is \
+         read again by whoever goes on"
+    );
+    Error::new(Kind::Timeout, told)
+}
+
 /// Commits and leaves, as far as the deadline allows.
 pub(super) async fn take_leave(core: &Core, farewell: Farewell, deadline: Instant) -> Result<(), Error> {
     let Farewell { commit: to_commit, leave } = farewell;
@@ -149,7 +159,7 @@ pub(super) async fn take_leave(core: &Core, farewell: Farewell, deadline: Instan
         let commit = commit_at_last(core, identity, offsets, heartbeat, deadline);
         outcome = match tokio::time::timeout_at(deadline, commit).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Error::new(Kind::Timeout, "commit on leaving timed out")),
+            Err(_) => Err(never_committed(core)),
         };
     }
     if let (Some(request), Some(group)) = (leave, core.config.group_id()) {

@@ -5,8 +5,9 @@
 //! position or the leader became known, is asked for by a refill: a fetch beside it that does not wait.
 //!
 //! A partition has room while what is buffered of it is no more than `max.partition.fetch.bytes`, a broker while that of
-//! its partitions is less than `fetch.max.bytes`. A fetch asks for no more than what is missing to that: with a refill in
-//! flight beside it, a broker's answers take twice `fetch.max.bytes` at most, and a first batch that is larger.
+//! its partitions, and what is in flight, is less than `fetch.max.bytes`. A fetch asks for no more than what is missing to
+//! that, one that waits for half of it where others may want a refill meanwhile. So what is held of a broker and what is
+//! on its way are `fetch.max.bytes` together, and a batch for each answer that would else bring nothing.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use ottla_wire::{Code, Request, Str, Uuid};
 use tokio::time::Instant;
 
 use super::epochs::EpochEnd;
-use super::position::{Assigned, Bounds, Leader, Place, Positions};
+use super::position::{Assigned, Bounds, InFlight, Leader, Place, Positions};
 use super::session::{LeftOut, Session};
 use crate::TopicPartition;
 use crate::config::{ConsumerConfig, IsolationLevel};
@@ -69,8 +70,8 @@ pub(super) struct Plan {
     pub(super) kind: FetchKind,
     /// Sorted.
     pub(super) asked: Arc<[Asked]>,
-    /// What may be held of the broker beside what is.
-    max_bytes: usize,
+    /// What it may bring at most.
+    pub(super) max_bytes: usize,
     /// When another partition may be asked for, if it is known.
     pub(super) more_at: Option<Instant>,
 }
@@ -141,13 +142,22 @@ pub(super) fn next(positions: &mut Positions, broker: i32, kind: FetchKind, limi
     if !is_leader {
         return Next::Done;
     }
-    let has_room = held == 0 || held < limits.max_bytes;
+    let coming: usize =
+        positions.in_flight.iter().filter(|fetch| fetch.broker == broker).map(|fetch| fetch.bytes).sum();
+    let left = limits.max_bytes.saturating_sub(held.saturating_add(coming));
+    let has_room = left > 0 || held == 0 && coming == 0;
     let number = positions.next_fetch();
     let Positions { partitions, in_flight, .. } = positions;
     let mut asked = Vec::new();
     let mut more_at: Option<Instant> = None;
+    let mut others = false;
     for (partition, assigned) in partitions {
-        let Some(leader) = assigned.leader.filter(|_| is_read(assigned) && !rests(assigned)) else { continue };
+        if !is_read(assigned) {
+            continue;
+        }
+        // Unless it is asked for, below.
+        let had_others = std::mem::replace(&mut others, true);
+        let Some(leader) = assigned.leader.filter(|_| !rests(assigned)) else { continue };
         if let Some(at) = assigned.retry_at.filter(|at| *at > now) {
             more_at = Some(more_at.map_or(at, |earliest| earliest.min(at)));
             continue;
@@ -155,7 +165,7 @@ pub(super) fn next(positions: &mut Positions, broker: i32, kind: FetchKind, limi
         if !matches!(assigned.place, Place::At(_)) || assigned.queue.is_flawed() || assigned.is_unvalidated() {
             continue;
         }
-        let is_fetching = in_flight.contains(&assigned.fetch);
+        let is_fetching = in_flight.iter().any(|fetch| fetch.number == assigned.fetch);
         if kind == FetchKind::Refill && (is_fetching || assigned.is_drained) {
             continue;
         }
@@ -164,6 +174,7 @@ pub(super) fn next(positions: &mut Positions, broker: i32, kind: FetchKind, limi
             continue;
         }
         (assigned.fetch, assigned.is_drained) = (number, false);
+        others = had_others;
         asked.push(Asked {
             partition: partition.clone(),
             topic_id: assigned.topic_id,
@@ -176,8 +187,11 @@ pub(super) fn next(positions: &mut Positions, broker: i32, kind: FetchKind, limi
     if asked.is_empty() {
         return Next::Wait(more_at);
     }
-    positions.in_flight.push(number);
-    Next::Fetch(Plan { number, kind, asked: asked.into(), max_bytes: limits.max_bytes.saturating_sub(held), more_at })
+    let of_partitions = asked.len().saturating_mul(limits.partition_bytes);
+    let share = if kind == FetchKind::Waiting && others { left / 2 } else { left };
+    let max_bytes = share.min(of_partitions).max(1);
+    positions.in_flight.push(InFlight { number, broker, bytes: max_bytes });
+    Next::Fetch(Plan { number, kind, asked: asked.into(), max_bytes, more_at })
 }
 
 impl Plan {

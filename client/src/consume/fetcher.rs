@@ -115,9 +115,13 @@ async fn fetch_and_refill(
         let mut refill = pin!(self::fetch(core, broker, refill, &mut outside));
         tokio::select! {
             biased;
-            outcome = &mut refill => if let Err(error) = outcome {
-                report(core, broker, error);
-                tokio::time::sleep(PACE).await;
+            outcome = &mut refill => match outcome {
+                // What it brought may not be enough, or too much: only who is known to be full asks for more later.
+                Ok(()) => wake.notify_one(),
+                Err(error) => {
+                    report(core, broker, error);
+                    tokio::time::sleep(PACE).await;
+                }
             },
             outcome = &mut fetch => {
                 // It is answered at once; the next fetch then asks for all.

@@ -137,12 +137,21 @@ pub(super) enum EndLookUp {
     Asked,
 }
 
+/// A fetch that is not over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InFlight {
+    pub(super) number: u64,
+    pub(super) broker: i32,
+    /// What it may bring at most.
+    pub(super) bytes: usize,
+}
+
 /// All assigned partitions.
 #[derive(Debug)]
 pub(super) struct Positions {
     pub(super) partitions: BTreeMap<TopicPartition, Assigned>,
-    /// The numbers of the fetches that are not over.
-    pub(super) in_flight: Vec<u64>,
+    /// The fetches that are not over.
+    pub(super) in_flight: Vec<InFlight>,
     fetches: u64,
     /// The time with a follower is over for some: their leaders' loops are to be woken.
     pub(super) has_expired: bool,

@@ -730,3 +730,20 @@ fn nothing_is_handed_out_of_a_partition_that_was_frozen_while_a_batch_was_decode
     assert_eq!(fixture.position(0), Some(0));
     assert!(!fixture.state.commits.outstanding);
 }
+
+#[test]
+fn fetches_in_flight_ask_for_no_more_than_the_maximum_together() {
+    let settings = [("fetch.max.bytes", "1000"), ("max.partition.fetch.bytes", "800")];
+    let mut fixture = Fixture::reading(&settings, &[(1, 1), (1, 1)]);
+    let all = fixture.plan(1).unwrap();
+    assert_eq!((all.asked.len(), all.max_bytes), (2, 1_000), "nobody is left who would want a refill");
+    fixture.state.fetch_ended(&all);
+
+    fixture.state.positions.get_mut(&orders(1)).unwrap().is_paused = true;
+    let waiting = fixture.plan(1).unwrap();
+    assert_eq!((waiting.asked.len(), waiting.max_bytes), (1, 500));
+    fixture.state.positions.get_mut(&orders(1)).unwrap().is_paused = false;
+    let refill = fixture.refill(1).unwrap();
+    assert_eq!((refill.asked.len(), refill.max_bytes), (1, 500));
+    assert!(fixture.refill(1).is_none());
+}
