@@ -44,7 +44,7 @@ impl Sent {
 async fn fill(cluster: &Cluster, topic: &str) -> Result<()> {
     let producer = Producer::builder(cluster.bootstrap()).build()?;
     for partition in 0..PARTITIONS.into() {
-        producer.enqueue(Record::to(topic).partition(partition).value(&partition.to_string())).await?;
+        producer.enqueue(Record::to(topic).partition(partition).value(partition.to_string())).await?;
     }
     Ok(producer.close(LIMIT).await?)
 }
