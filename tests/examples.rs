@@ -1,5 +1,4 @@
 //! The examples do what they say.
-#![expect(clippy::unwrap_used, reason = "tests")]
 #![allow(dead_code, reason = "their `main` runs when they are run by themselves")]
 
 #[path = "../examples/at_least_once/main.rs"]

@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use ottla::{Consumer, Producer, Record, TopicPartition};
+use ottla::{Consumer, Metric, Producer, Record, TopicPartition};
 use real::Cluster;
 
 /// Time for whatever a test waits for, on a machine that does much else.
@@ -32,7 +32,7 @@ async fn reading(cluster: &Cluster, topic: &str, partitions: u16, settings: &[(&
 async fn write(cluster: &Cluster, topic: &str, partition: i32, numbers: Range<usize>) -> Result<()> {
     let producer = Producer::builder(cluster.bootstrap()).build()?;
     for number in numbers {
-        producer.enqueue(Record::to(topic).partition(partition).value(&number.to_string())).await?;
+        producer.enqueue(Record::to(topic).partition(partition).value(number.to_string())).await?;
     }
     producer.flush().await?;
     Ok(producer.close(LIMIT).await?)
@@ -76,5 +76,5 @@ fn ensure_in_order(seen: &[(i32, i64, usize)], offset: i64, numbers: Range<usize
 fn of_node(consumer: &Consumer, broker: u16, name: &str) -> f64 {
     let metrics = consumer.metrics();
     let node = format!("node-{broker}");
-    metrics.find("consumer-node-metrics", name, &[("node-id", &node)]).map_or(f64::NAN, |metric| metric.as_f64())
+    metrics.find("consumer-node-metrics", name, &[("node-id", &node)]).map_or(f64::NAN, Metric::as_f64)
 }

@@ -19,7 +19,7 @@ async fn a_duration_begins_at_the_first_record_that_is_no_older() -> Result<()> 
         // One each ten minutes: the last is ten minutes old.
         let age = Duration::from_secs(600) * (20 - number);
         let timestamp = i64::try_from((now - age).as_millis())?;
-        producer.enqueue(Record::to(&topic).value(&number.to_string()).timestamp(timestamp)).await?;
+        producer.enqueue(Record::to(&topic).value(number.to_string()).timestamp(timestamp)).await?;
     }
     producer.flush().await?;
 
