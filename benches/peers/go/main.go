@@ -1,8 +1,9 @@
-// The produce job by franz-go. It reads the words that the Rust programs read, and prints the line that they print.
+// The jobs by franz-go. It reads the words that the Rust programs read, and prints the line that they print.
 package main
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"slices"
@@ -34,6 +35,16 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	group := words.text("group")
+	switch work := words.text("work"); work {
+	case "consume":
+		return consume(words, group)
+	case "end-to-end":
+		return endToEnd(words)
+	case "produce":
+	default:
+		return fmt.Errorf("`work=%s`: one of consume, end-to-end, produce", work)
+	}
 	feed, err := load(words)
 	if err != nil {
 		return err
@@ -58,6 +69,131 @@ func run() error {
 	meter := start()
 	measured, latencies := send(records)
 	meter.report(measured, 1+before.acked, len(feed.values), latencies)
+	return nil
+}
+
+// consume reads from the beginning of the topic, and measures what is behind the warm-up.
+func consume(words *words, group string) error {
+	records, warmUp, topic := words.number("records"), words.number("warm_up"), words.text("topic")
+	options := []kgo.Opt{
+		kgo.SeedBrokers(words.text("bootstrap")),
+		kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+	}
+	if group != "" {
+		options = append(options, kgo.ConsumerGroup(group))
+	}
+	began := time.Now()
+	client, err := kgo.NewClient(options...)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	var read, before, touched int
+	var first time.Duration
+	var measured *meter
+	for read < warmUp+records {
+		fetches := client.PollFetches(context.Background())
+		if err := fetches.Err(); err != nil {
+			return err
+		}
+		fetches.EachRecord(func(record *kgo.Record) {
+			read++
+			touched += int(record.Value[0]) + int(record.Value[len(record.Value)-1])
+		})
+		if read > 0 && first == 0 {
+			first = time.Since(began)
+		}
+		if read >= warmUp && measured == nil {
+			begun := start()
+			measured, before = &begun, read
+		}
+	}
+	if touched == 0 {
+		return fmt.Errorf("the values are empty")
+	}
+	measured.reportRead(read-before, read, first)
+	return nil
+}
+
+// endToEnd sends at a fixed rate, and notes how long each record takes to come back.
+func endToEnd(words *words) error {
+	feed, err := load(words)
+	if err != nil {
+		return err
+	}
+	producer, err := connect(words)
+	if err != nil {
+		return err
+	}
+	defer producer.Close()
+	records, warmUp, rate := words.number("records"), words.number("warm_up"), words.number("rate")
+	consumer, err := kgo.NewClient(
+		kgo.SeedBrokers(words.text("bootstrap")),
+		kgo.ConsumeTopics(words.text("topic")),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()),
+	)
+	if err != nil {
+		return err
+	}
+	defer consumer.Close()
+	var failed atomic.Pointer[error]
+	epoch := time.Now()
+	go func() {
+		begin := time.Now()
+		for number := range warmUp + records {
+			due := begin.Add(time.Duration(int64(number) * int64(time.Second) / int64(rate)))
+			time.Sleep(time.Until(due))
+			from := time.Now()
+			if from.Sub(due) > grace {
+				from = due
+			}
+			record := feed.next()
+			record.Value = slices.Clone(record.Value)
+			binary.LittleEndian.PutUint64(record.Value, uint64(number))
+			binary.LittleEndian.PutUint64(record.Value[8:], uint64(from.Sub(epoch)))
+			producer.Produce(context.Background(), record, func(_ *kgo.Record, err error) {
+				if err != nil {
+					failed.Store(&err)
+				}
+			})
+		}
+	}()
+	limited, cancel := context.WithTimeout(context.Background(), time.Duration((warmUp+records)/rate+30)*time.Second)
+	defer cancel()
+	seen := make([]bool, records)
+	var latencies []time.Duration
+	var measured *meter
+	for len(latencies) < records {
+		fetches := consumer.PollFetches(limited)
+		if err := fetches.Err(); err != nil {
+			return fmt.Errorf("%d of %d records came: %w", len(latencies), records, err)
+		}
+		if err := failed.Load(); err != nil {
+			return *err
+		}
+		var double error
+		fetches.EachRecord(func(record *kgo.Record) {
+			number := int(binary.LittleEndian.Uint64(record.Value)) - warmUp
+			if number < 0 {
+				return
+			}
+			if measured == nil {
+				begun := start()
+				measured = &begun
+			}
+			if seen[number] {
+				double = fmt.Errorf("record %d came twice", number)
+				return
+			}
+			seen[number] = true
+			latencies = append(latencies, time.Since(epoch)-time.Duration(binary.LittleEndian.Uint64(record.Value[8:])))
+		})
+		if double != nil {
+			return double
+		}
+	}
+	measured.report(tally{acked: int64(records)}, int64(warmUp), len(feed.values), latencies)
 	return nil
 }
 
@@ -198,6 +334,12 @@ func (m meter) report(measured tally, before int64, feedBytes int, latencies []t
 			percentile(latencies, 500), percentile(latencies, 990), percentile(latencies, 999))
 	}
 	fmt.Println(line + "}")
+}
+
+func (m meter) reportRead(measured, read int, first time.Duration) {
+	fmt.Printf(
+		`{"acked":%d,"failed":0,"stored":%d,"seconds":%.6f,"cpu_seconds":%.6f,"peak_rss_bytes":%d,"feed_bytes":0,"first_ms":%.1f}`+"\n",
+		measured, read, time.Since(m.started).Seconds(), cpuSeconds()-m.cpuSeconds, peakRSS(), first.Seconds()*1e3)
 }
 
 // percentile tells within how many microseconds so many of a thousand came.

@@ -4,19 +4,24 @@ import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.Callback;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * The produce job by Java's producer, in the way of Kafka's own ProducerPerformance: one thread sends, a callback counts.
+ * The jobs by Java's clients. Producing is done in the way of Kafka's own ProducerPerformance: one thread sends, a callback counts.
  *
  * <p>It reads the words that the Rust programs read, and prints the line that they print.
  */
@@ -26,8 +31,70 @@ public final class Peer {
 
     private static final int KEYS = 10_000;
 
+    /** The most records of one poll. */
+    private static final int POLL_RECORDS = 50_000;
+
     public static void main(String[] arguments) throws Exception {
         Words words = new Words(arguments);
+        String group = words.text("group");
+        switch (words.text("work")) {
+            case "consume" -> consume(words, group);
+            case "produce" -> produce(words);
+            default -> throw new IllegalArgumentException("`work` is one of consume, produce");
+        }
+    }
+
+    private static void consume(Words words, String group) throws IOException {
+        Map<String, Object> settings = new HashMap<>();
+        settings.put("bootstrap.servers", words.text("bootstrap"));
+        settings.put("auto.offset.reset", "earliest");
+        settings.put("max.poll.records", POLL_RECORDS);
+        if (!group.isEmpty()) {
+            settings.put("group.id", group);
+        }
+        String topic = words.text("topic");
+        int warmUp = words.number("warm_up");
+        int all = words.number("records") + warmUp;
+        long begin = System.nanoTime();
+        try (var consumer = new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+            if (group.isEmpty()) {
+                consumer.assign(consumer.partitionsFor(topic).stream()
+                    .map(it -> new TopicPartition(it.topic(), it.partition())).toList());
+            } else {
+                consumer.subscribe(List.of(topic));
+            }
+            long read = 0;
+            long before = 0;
+            long touched = 0;
+            long first = 0;
+            long started = 0;
+            long cpu = 0;
+            while (read < all) {
+                for (var record : consumer.poll(Duration.ofSeconds(1))) {
+                    byte[] value = record.value();
+                    touched += value[0] + value[value.length - 1];
+                    read++;
+                }
+                if (read > 0 && first == 0) {
+                    first = System.nanoTime() - begin;
+                }
+                if (read >= warmUp && started == 0) {
+                    before = read;
+                    started = System.nanoTime();
+                    cpu = cpuNanos();
+                }
+            }
+            if (touched == 0) {
+                throw new IllegalStateException("the values are empty");
+            }
+            System.out.println(String.format(
+                Locale.ROOT,
+                "{\"acked\":%d,\"failed\":0,\"stored\":%d,\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"peak_rss_bytes\":%d,\"feed_bytes\":0,\"first_ms\":%.1f}",
+                read - before, read, (System.nanoTime() - started) / 1e9, (cpuNanos() - cpu) / 1e9, peakRssBytes(), first / 1e6));
+        }
+    }
+
+    private static void produce(Words words) throws Exception {
         Feed feed = new Feed(words);
         Map<String, Object> settings = new HashMap<>();
         settings.put("bootstrap.servers", words.text("bootstrap"));

@@ -1,4 +1,4 @@
-//! `cargo xtask bench peers`: the same produce job through Ottla and other clients, interleaved in one run.
+//! `cargo xtask bench peers`: the same jobs through Ottla and other clients, interleaved in one run.
 //!
 //! ```text
 //! rows.rs     the jobs         build.rs    the clients' programs, and their versions
@@ -36,7 +36,7 @@ use crate::command::{cargo, run as run_command};
 
 #[derive(Args, Debug)]
 pub(crate) struct Peers {
-    /// Only 100 B uncompressed, with fewer records, and one line per client: its CPU time by rdkafka's first.
+    /// Only 100 B uncompressed, written and read, with fewer records, and one line per client: its CPU time by rdkafka's first.
     #[arg(long)]
     quick: bool,
     /// A scenario, such as "100 B lz4"; may be repeated. All if left out.
@@ -115,7 +115,7 @@ impl Peers {
     fn rows(&self) -> Result<Vec<Row>> {
         let mut rows: Vec<Row> = ROWS.to_vec();
         if self.quick {
-            rows.retain(|row| row.name == rows::QUICK);
+            rows.retain(|row| rows::QUICK.contains(&row.name));
         }
         if !self.only.is_empty() {
             rows.retain(|row| self.only.iter().any(|only| only == row.name));
@@ -161,6 +161,9 @@ fn measure<'a>(
     notes: &mut Notes,
 ) -> Result<Vec<Measured<'a>>> {
     broker.prepare(row, number)?;
+    if row.is_of_reading() {
+        job::fill(row, broker, built)?;
+    }
     let mut measured: Vec<_> = clients
         .iter()
         .filter(|client| client.has_part_in(row))

@@ -32,6 +32,8 @@ pub struct Job {
     pub buffer_bytes: usize,
     /// What becomes of the results, where a client leaves a choice.
     pub deliveries: Deliveries,
+    /// The group to read as a member of; none to choose the partitions.
+    pub group: Option<String>,
     /// How many records, and when.
     pub work: Work,
 }
@@ -61,14 +63,30 @@ pub enum Deliveries {
 /// How many records, and when.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Work {
-    /// As fast as it goes.
+    /// Read from the beginning of the topics, as fast as it goes.
+    Consume {
+        /// Records that are measured.
+        records: u64,
+        /// Records before them.
+        warm_up: u64,
+    },
+    /// Written at a fixed rate, and read by the same process.
+    EndToEnd {
+        /// Records per second.
+        rate: u64,
+        /// Records that are measured.
+        records: u64,
+        /// Records before them, at the same rate.
+        warm_up: u64,
+    },
+    /// Written as fast as it goes.
     Produce {
         /// Records that are measured.
         records: u64,
         /// Records before them.
         warm_up: u64,
     },
-    /// At a fixed rate.
+    /// Written at a fixed rate.
     Latency {
         /// Records per second.
         rate: u64,
@@ -112,9 +130,13 @@ impl Job {
             batch_bytes: said.take("batch_bytes")?,
             buffer_bytes: said.take("buffer_bytes")?,
             deliveries: said.take("deliveries")?,
-            work: match said.take("rate")? {
-                0 => Work::Produce { records, warm_up },
-                rate => Work::Latency { rate, records, warm_up },
+            group: Some(said.take::<String>("group")?).filter(|group| !group.is_empty()),
+            work: match (said.take::<String>("work")?.as_str(), said.take("rate")?) {
+                ("consume", _) => Work::Consume { records, warm_up },
+                ("produce", 0) => Work::Produce { records, warm_up },
+                ("produce", rate) => Work::Latency { rate, records, warm_up },
+                ("end-to-end", rate) if rate > 0 => Work::EndToEnd { rate, records, warm_up },
+                (other, _) => return Err(format!("`work={other}`: one of consume, end-to-end, produce").into()),
             },
         };
         said.finish()?;
@@ -199,7 +221,7 @@ mod tests {
 
     const WORDS: &str = "bootstrap=127.0.0.1:9092 topic=bench topics=1 partitions=6 values=/tmp/values size=100 keyed=true \
                          compression=lz4 linger_ms=5 batch_bytes=1000000 buffer_bytes=67108864 deliveries=bulk \
-                         records=1000 warm_up=100 rate=0";
+                         records=1000 warm_up=100 rate=0 work=produce group=";
 
     fn parse(text: &str) -> Result<Job, String> {
         Job::parse(text.split_whitespace().map(str::to_owned)).map_err(|error| error.to_string())
@@ -218,6 +240,14 @@ mod tests {
     fn a_rate_makes_it_a_job_of_latency() {
         let job = parse(&WORDS.replace("rate=0", "rate=50")).unwrap();
         assert_eq!(job.work, Work::Latency { rate: 50, records: 1000, warm_up: 100 });
+    }
+
+    #[test]
+    fn records_are_read_alone_or_as_a_member_of_a_group() {
+        let words = WORDS.replace("work=produce", "work=consume");
+        let job = parse(&words).unwrap();
+        assert_eq!((job.work, job.group), (Work::Consume { records: 1000, warm_up: 100 }, None));
+        assert_eq!(parse(&words.replace("group=", "group=g")).unwrap().group.as_deref(), Some("g"));
     }
 
     #[test]

@@ -1,8 +1,12 @@
-//! The produce job by Ottla, its results taken in three ways.
+//! The jobs by Ottla. The results of producing are taken in three ways.
+
+use std::time::Duration;
 
 use futures::executor::block_on;
-use ottla::{Producer, Record};
-use peer_job::{Deliveries, Failure, Feed, Item, Job, Meter, Report, Tally, Window, Work, at_rate};
+use ottla::{Consumer, Producer, Record, TopicPartition};
+use peer_job::{
+    Deliveries, Failure, Feed, Item, Job, Journey, Meter, POLL_RECORDS, Reading, Report, Tally, Window, Work, at_rate,
+};
 
 /// Does the job in this program's arguments, and prints what it cost.
 ///
@@ -10,7 +14,27 @@ use peer_job::{Deliveries, Failure, Feed, Item, Job, Meter, Report, Tally, Windo
 /// If the job cannot be done.
 pub fn run() -> Result<(), Failure> {
     let job = Job::from_args()?;
-    let feed = Feed::load(&job)?;
+    match job.work {
+        Work::Consume { .. } => block_on(consume(&job)),
+        Work::EndToEnd { .. } => block_on(end_to_end(&job)),
+        Work::Produce { records, warm_up } => {
+            let (producer, feed) = producer(&job)?;
+            block_on(produce(&producer, &job, feed, records, warm_up))
+        }
+        Work::Latency { rate, records, warm_up } => {
+            let (producer, feed) = producer(&job)?;
+            block_on(latency(producer, job, feed, rate, records, warm_up))
+        }
+    }?
+    .print()
+}
+
+fn producer(job: &Job) -> Result<(Producer, Feed), Failure> {
+    let feed = Feed::load(job)?;
+    Ok((writer(job)?, feed))
+}
+
+fn writer(job: &Job) -> Result<Producer, Failure> {
     let producer = Producer::builder(&job.bootstrap)
         .set("acks", "all")
         .set("enable.idempotence", "true")
@@ -19,11 +43,51 @@ pub fn run() -> Result<(), Failure> {
         .set("batch.size", job.batch_bytes.to_string())
         .set("buffer.memory", job.buffer_bytes.to_string())
         .build()?;
-    match job.work {
-        Work::Produce { records, warm_up } => block_on(produce(&producer, &job, feed, records, warm_up)),
-        Work::Latency { rate, records, warm_up } => block_on(latency(producer, job, feed, rate, records, warm_up)),
-    }?
-    .print()
+    Ok(producer)
+}
+
+async fn consume(job: &Job) -> Result<Report, Failure> {
+    let mut reading = Reading::start(job)?;
+    let consumer = Consumer::builder(&job.bootstrap)
+        .set("auto.offset.reset", "earliest")
+        .set("group.id", job.group.as_deref().unwrap_or_default())
+        .set("max.poll.records", POLL_RECORDS.to_string())
+        .build()?;
+    match job.group {
+        Some(_) => consumer.subscribe(&job.topics).await?,
+        None => consumer.assign(job.topics.iter().flat_map(|topic| of(topic, job.partitions))).await?,
+    }
+    while reading.goes_on()? {
+        for record in &consumer.poll(Duration::from_secs(1)).await? {
+            reading.touch(record.value().unwrap_or_default());
+        }
+    }
+    reading.report()
+}
+
+async fn end_to_end(job: &Job) -> Result<Report, Failure> {
+    let (journey, producer) = (Journey::of(job)?, writer(job)?);
+    let consumer = Consumer::builder(&job.bootstrap).set("auto.offset.reset", "latest").build()?;
+    consumer.assign(job.topics.iter().flat_map(|topic| of(topic, job.partitions))).await?;
+    let mut arrivals = journey.arrivals();
+    let sender = std::thread::spawn(move || {
+        journey.send(|topic, value| {
+            drop(block_on(producer.enqueue(Record::to(topic).value(value)))?);
+            Ok(())
+        })?;
+        Ok::<_, Failure>(block_on(producer.flush())?)
+    });
+    while arrivals.go_on()? {
+        for record in &consumer.poll(Duration::from_secs(1)).await? {
+            arrivals.arrived(record.value().unwrap_or_default())?;
+        }
+    }
+    sender.join().map_err(|_| "the sending thread panicked")??;
+    arrivals.report()
+}
+
+fn of(topic: &str, partitions: u16) -> impl Iterator<Item = TopicPartition> {
+    (0..partitions).map(move |partition| TopicPartition::new(topic, partition.into()))
 }
 
 async fn produce(

@@ -1,4 +1,4 @@
-//! The produce job by rskafka: a floor rather than a rival. It has no producer that takes records one by one at this pace,
+//! The jobs by rskafka. It reads partitions without a group. Its producing is a floor rather than a rival. It has no producer that takes records one by one at this pace,
 //! so batches are formed here and partitions taken in turn, and it is not idempotent.
 
 use std::collections::BTreeMap;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures::stream::{self, StreamExt};
-use peer_job::{Failure, Feed, Item, Job, Meter, Report, Tally, Work, at_rate};
+use peer_job::{Failure, Feed, Item, Job, Meter, Reading, Report, Tally, Work, at_rate};
+use rskafka::client::consumer::{StartOffset, StreamConsumerBuilder};
 use rskafka::client::partition::{Compression, PartitionClient, UnknownTopicHandling};
 use rskafka::client::producer::aggregator::RecordAggregator;
 use rskafka::client::producer::{BatchProducer, BatchProducerBuilder};
@@ -22,8 +23,11 @@ const IN_FLIGHT: usize = 5;
 
 fn main() -> Result<(), Failure> {
     let job = Job::from_args()?;
-    let feed = Feed::load(&job)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
+    if let Work::Consume { .. } = job.work {
+        return runtime.block_on(consume(&job))?.print();
+    }
+    let feed = Feed::load(&job)?;
     runtime.block_on(run(&job, feed))?.print()
 }
 
@@ -31,9 +35,25 @@ async fn run(job: &Job, feed: Feed) -> Result<Report, Failure> {
     let client = ClientBuilder::new(vec![job.bootstrap.clone()]).build().await?;
     let partitions = partitions(&client, job).await?;
     match job.work {
+        Work::Consume { .. } => consume(job).await,
+        Work::EndToEnd { .. } => Err("not a job of this client".into()),
         Work::Produce { records, warm_up } => produce(&partitions, job, feed, records, warm_up).await,
         Work::Latency { rate, records, warm_up } => latency(partitions, job, feed, rate, records, warm_up).await,
     }
+}
+
+async fn consume(job: &Job) -> Result<Report, Failure> {
+    let mut reading = Reading::start(job)?;
+    let client = ClientBuilder::new(vec![job.bootstrap.clone()]).build().await?;
+    let streams = partitions(&client, job).await?.into_iter().map(|partition| {
+        StreamConsumerBuilder::new(partition, StartOffset::Earliest).with_max_batch_size(1 << 20).build()
+    });
+    let mut records = stream::select_all(streams);
+    while reading.goes_on()? {
+        let (record, _) = records.next().await.ok_or("the stream ended")??;
+        reading.touch(record.record.value.as_deref().unwrap_or_default());
+    }
+    reading.report()
 }
 
 /// Every partition of every topic.

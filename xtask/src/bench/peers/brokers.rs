@@ -75,7 +75,7 @@ impl Broker {
         Ok(Self::of(Kind::Real(Cluster::start(&options)?)))
     }
 
-    /// The embedded broker, which takes everything and keeps nothing.
+    /// The embedded broker, which takes everything, and keeps only what is to be read.
     pub(super) fn embedded() -> Self {
         Self::of(Kind::Embedded(None))
     }
@@ -122,7 +122,7 @@ impl Broker {
                 // A broker learns a little later what the controller has created.
                 until("the topics' leaders", LEADERS, || Ok(self.stored().ok()))?;
             }
-            Kind::Embedded(apart) => *apart = Some(Apart::start(&self.topics, row.partitions)?),
+            Kind::Embedded(apart) => *apart = Some(Apart::start(&self.topics, row)?),
         }
         Ok(())
     }
@@ -174,11 +174,14 @@ impl Broker {
 }
 
 impl Apart {
-    fn start(topics: &[String], partitions: u16) -> Result<Self> {
+    fn start(topics: &[String], row: &Row) -> Result<Self> {
         let mut command = Command::new(ottla());
-        command.args(["--json", "broker", "--listen", "127.0.0.1:0", "--discard"]);
+        command.args(["--json", "broker", "--listen", "127.0.0.1:0"]);
+        if !row.is_of_reading() {
+            command.arg("--discard");
+        }
         for topic in topics {
-            command.arg("--topic").arg(format!("{topic}:{partitions}"));
+            command.arg("--topic").arg(format!("{topic}:{}", row.partitions));
         }
         let mut child = command.stdout(Stdio::piped()).spawn().context("start the embedded broker")?;
         let mut line = String::new();

@@ -1,6 +1,6 @@
 //! Who does the jobs.
 
-use super::rows::Row;
+use super::rows::{Row, Work};
 
 /// One way to do a job through one library.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(super) const MEASURE: &str = "rdkafka";
 pub(super) const CLIENTS: [Client; 10] = [
     Client {
         name: "ottla-awaited",
-        title: "Ottla, awaited in order",
+        title: "Ottla (produced: awaited in order)",
         library: "ottla",
         program: OTTLA,
         deliveries: "awaited",
@@ -52,7 +52,7 @@ pub(super) const CLIENTS: [Client; 10] = [
     Client { name: "ottla-dropped", title: "Ottla, dropped", library: "ottla", program: OTTLA, deliveries: "dropped" },
     Client {
         name: "ottla-c",
-        title: "Ottla with C codecs, awaited in order",
+        title: "Ottla with C codecs (produced: awaited in order)",
         library: "ottla",
         program: rust("peer-ottla", "peer-ottla-c", "c"),
         deliveries: "awaited",
@@ -86,7 +86,7 @@ impl Client {
     /// Whether it is a row of its own in a scenario: other codecs and ways of taking results make no difference in some.
     pub(super) fn has_part_in(&self, row: &Row) -> bool {
         match self.name {
-            "ottla-bulk" | "ottla-dropped" => !row.is_of_latency(),
+            "ottla-bulk" | "ottla-dropped" => !row.is_of_latency() && !row.is_of_reading(),
             "ottla-c" => row.compression != "none",
             _ => true,
         }
@@ -94,6 +94,13 @@ impl Client {
 
     /// Why it cannot do a job that would be the same as the others'.
     pub(super) fn excused(&self, row: &Row) -> Option<&'static str> {
+        if self.name == "rskafka" && row.is_of_reading() {
+            return (row.work == Work::ConsumeInGroup).then_some("it has no groups");
+        }
+        if row.work == Work::EndToEnd {
+            let has_job = ["ottla", "rdkafka", "franz-go"].contains(&self.library);
+            return (!has_job).then_some("its program does not do this job");
+        }
         let forms_batches = row.topics == 1 && row.linger_ms > 0;
         (self.name == "rskafka" && !row.is_of_latency() && !forms_batches)
             .then_some("it forms no batches of its own, and the size of its batches is what this scenario decides")

@@ -1,6 +1,7 @@
 //! One job of one client.
 
 use std::fs::{self, File};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -9,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::brokers::Broker;
 use super::build::{Built, target};
-use super::clients::Client;
-use super::rows::Row;
+use super::clients::{CLIENTS, Client};
+use super::rows::{Row, Work};
 
 /// The most that waits to be sent or acknowledged, for every client.
 const BUFFER_BYTES: u32 = 64 << 20;
@@ -36,6 +37,8 @@ pub(super) struct Report {
     pub(super) p50_us: Option<f64>,
     pub(super) p99_us: Option<f64>,
     pub(super) p999_us: Option<f64>,
+    /// From the start of a consumer to its first record.
+    pub(super) first_ms: Option<f64>,
 }
 
 impl Report {
@@ -63,6 +66,23 @@ impl Report {
         }
         Ok(())
     }
+
+    /// Whether all that was written was read: `written` records.
+    fn check_read(&self, written: u64) -> Result<(), String> {
+        match self.stored {
+            read if read == written => Ok(()),
+            read => Err(format!("{read} records read, {written} are in the broker")),
+        }
+    }
+}
+
+/// Writes what a job of reading will read.
+///
+/// # Errors
+/// If it cannot be written.
+pub(super) fn fill(row: &Row, broker: &Broker, built: &Built) -> Result<()> {
+    let ottla = CLIENTS.iter().find(|client| client.is_ottla()).context("Ottla is not among the clients")?;
+    report(ottla, &Row { work: Work::Produce, ..*row }, broker, built).context("fill the topic").map(drop)
 }
 
 /// Runs a job to its end.
@@ -75,6 +95,9 @@ pub(super) fn run(client: &Client, row: &Row, broker: &Broker, built: &Built) ->
         Ok(report) => report,
         Err(error) => return Ok(Err(format!("{error:#}"))),
     };
+    if row.is_of_reading() {
+        return Ok(report.check_read(before).map(|()| report));
+    }
     let arrived = broker.stored()? - before;
     Ok(report.check(row.records, arrived).map(|()| report))
 }
@@ -123,8 +146,28 @@ fn words(client: &Client, row: &Row, broker: &Broker) -> Vec<String> {
         format!("records={}", row.records),
         format!("warm_up={}", row.warm_up),
         format!("rate={}", row.rate),
+        format!("work={}", work(row)),
+        format!("group={}", group(row)),
     ]
 }
+
+fn work(row: &Row) -> &'static str {
+    match row.work {
+        Work::Consume | Work::ConsumeInGroup => "consume",
+        Work::EndToEnd => "end-to-end",
+        Work::Produce => "produce",
+    }
+}
+
+/// A group that nobody was in before.
+fn group(row: &Row) -> String {
+    match row.work {
+        Work::ConsumeInGroup => format!("bench-{}", NEXT_GROUP.fetch_add(1, Ordering::Relaxed)),
+        Work::Consume | Work::EndToEnd | Work::Produce => String::new(),
+    }
+}
+
+static NEXT_GROUP: AtomicU32 = AtomicU32::new(0);
 
 #[cfg(test)]
 impl Report {
@@ -141,6 +184,7 @@ impl Report {
             p50_us: None,
             p99_us: None,
             p999_us: None,
+            first_ms: None,
         }
     }
 }

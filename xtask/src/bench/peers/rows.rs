@@ -6,6 +6,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Row {
     pub(super) name: &'static str,
+    pub(super) work: Work,
     /// Bytes of a value.
     pub(super) size: u32,
     pub(super) compression: &'static str,
@@ -24,11 +25,25 @@ pub(super) struct Row {
     pub(super) rate: u64,
 }
 
-/// The row of a quick run.
-pub(super) const QUICK: &str = "100 B none";
+/// What a job does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Work {
+    /// Reads what was written before, all of it.
+    Consume,
+    /// Reads it as the only member of a group.
+    ConsumeInGroup,
+    /// Writes at a fixed rate, and reads the same.
+    EndToEnd,
+    Produce,
+}
+
+/// The rows of a quick run.
+pub(super) const QUICK: [&str; 2] = ["100 B none", "consume 100 B none"];
 
 const SMALL: Row = Row {
-    name: QUICK,
+    name: QUICK[0],
+    work: Work::Produce,
     size: 100,
     compression: "none",
     keyed: false,
@@ -45,8 +60,13 @@ const LARGE: Row = Row { name: "1 KiB none", size: 1024, records: 600_000, warm_
 
 const LATENCY: Row = Row { linger_ms: 0, records: 10_000, warm_up: 3_000, rate: 1_000, ..SMALL };
 
-/// All of them: 6 partitions, linger 5 ms, batches of 1 MB, no key, unless the name says otherwise.
-pub(super) const ROWS: [Row; 14] = [
+/// Batches as a producer with a linger makes them, and enough of them for the slowest client to be measured.
+const READ: Row = Row { name: QUICK[1], work: Work::Consume, batch_bytes: 100_000, ..SMALL };
+
+const READ_LARGE: Row = Row { name: "consume 1 KiB none", size: 1024, records: 600_000, warm_up: 200_000, ..READ };
+
+/// All of them: 6 partitions, linger 5 ms, batches of 1 MB (100 kB where they are read), no key, unless the name says otherwise.
+pub(super) const ROWS: [Row; 24] = [
     SMALL,
     Row { name: "100 B lz4", compression: "lz4", ..SMALL },
     Row { name: "100 B zstd", compression: "zstd", ..SMALL },
@@ -62,12 +82,27 @@ pub(super) const ROWS: [Row; 14] = [
     Row { name: "100 B linger 0", linger_ms: 0, ..SMALL },
     Row { name: "latency 1k/s", ..LATENCY },
     Row { name: "latency 50k/s", records: 250_000, warm_up: 100_000, rate: 50_000, ..LATENCY },
+    READ,
+    Row { name: "consume 100 B lz4", compression: "lz4", ..READ },
+    Row { name: "consume 100 B zstd", compression: "zstd", ..READ },
+    READ_LARGE,
+    Row { name: "consume 1 KiB lz4", compression: "lz4", ..READ_LARGE },
+    Row { name: "consume 1 KiB zstd", compression: "zstd", ..READ_LARGE },
+    Row { name: "consume 100 B none 1 partition", partitions: 1, records: 1_500_000, warm_up: 500_000, ..READ },
+    Row { name: "consume 100 B none in a group", work: Work::ConsumeInGroup, ..READ },
+    Row { name: "end to end 1k/s", work: Work::EndToEnd, ..LATENCY },
+    Row { name: "end to end 50k/s", work: Work::EndToEnd, records: 250_000, warm_up: 100_000, rate: 50_000, ..LATENCY },
 ];
 
 impl Row {
     /// Whether the time to an ack is what counts.
     pub(super) fn is_of_latency(&self) -> bool {
         self.rate > 0
+    }
+
+    /// Whether it reads what another job has written.
+    pub(super) fn is_of_reading(&self) -> bool {
+        matches!(self.work, Work::Consume | Work::ConsumeInGroup)
     }
 
     /// Divides the numbers of records.
@@ -82,10 +117,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_different_and_the_quick_row_is_one_of_them() {
+    fn names_are_different_and_the_quick_rows_are_among_them() {
         for (number, row) in ROWS.iter().enumerate() {
             assert!(ROWS[..number].iter().all(|other| other.name != row.name), "{}", row.name);
         }
-        assert!(ROWS.iter().any(|row| row.name == QUICK));
+        assert!(QUICK.iter().all(|name| ROWS.iter().any(|row| row.name == *name)));
     }
 }

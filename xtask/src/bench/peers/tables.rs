@@ -27,6 +27,8 @@ const CPU: Column =
     Column { heading: "CPU s per million", of: Report::cpu_seconds_per_million, show: |cpu| precise(cpu) };
 
 const RSS: Column = Column { heading: "max RSS MB", of: Report::rss_mb, show: |mb| format!("{mb:.0}") };
+const FIRST: Column =
+    Column { heading: "first record ms", of: |report| report.first_ms.unwrap_or_default(), show: precise };
 
 const RATE: Column = Column { heading: "records/s", of: Report::records_per_second, show: |rate| thousands(rate) };
 
@@ -184,7 +186,11 @@ impl Column {
 }
 
 fn columns(row: &Row) -> Vec<Column> {
-    if row.is_of_latency() { LATENCY.into_iter().chain([CPU, RSS]).collect() } else { vec![CPU, RATE, RSS] }
+    match (row.is_of_latency(), row.is_of_reading()) {
+        (true, _) => LATENCY.into_iter().chain([CPU, RSS]).collect(),
+        (false, true) => vec![CPU, RATE, RSS, FIRST],
+        (false, false) => vec![CPU, RATE, RSS],
+    }
 }
 
 /// A word on one job.
