@@ -218,7 +218,7 @@ async fn fetch(core: &Arc<Core>, broker: i32, plan: Plan, session: &mut Session)
     if arrived.bytes == 0 && now.duration_since(started) < max_wait / 2 {
         // The broker did not wait as it was told to.
         tokio::time::sleep(PACE.min(max_wait / 2)).await;
-    } else if arrived.bytes == 0 && arrived.moves {
+    } else if arrived.bytes == 0 && arrived.moves && lane == Lane::Refill {
         // It may name a follower that cannot be read from, again and again (edge 86).
         tokio::time::sleep(PACE).await;
     }
