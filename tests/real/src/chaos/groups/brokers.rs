@@ -26,7 +26,7 @@ pub(super) fn break_until(scene: Scene<'_>, end: Instant, mut random: Rng) -> Re
     let mut faults = Faults::default();
     loop {
         sleep(Duration::from_millis(random.u64(2_000..10_000)));
-        scene.wait_out_rest();
+        scene.wait_out_rest(end);
         if Instant::now() >= end {
             return Ok(faults);
         }

@@ -63,7 +63,7 @@ impl<'a> Place<'a> {
             // Some go while they join.
             let is_short = random.u8(0..5) == 0;
             sleep(Duration::from_millis(if is_short { random.u64(50..1_500) } else { random.u64(3_000..18_000) }));
-            self.scene.wait_out_rest();
+            self.scene.wait_out_rest(end);
             if Instant::now() >= end {
                 return Ok(());
             }

@@ -117,11 +117,11 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// Does nothing for as long as nothing is to die.
-    fn wait_out_rest(&self) {
+    /// Does nothing for as long as nothing is to die, until `end` at most.
+    fn wait_out_rest(&self, end: Instant) {
         let into_cycle = Duration::from_millis((self.events.begin.elapsed().as_millis() % CYCLE.as_millis()) as u64);
         if into_cycle >= CYCLE - REST_OF_CYCLE {
-            thread::sleep(CYCLE - into_cycle);
+            thread::sleep((CYCLE - into_cycle).min(end.saturating_duration_since(Instant::now())));
         }
     }
 }
