@@ -130,7 +130,7 @@ func endToEnd(words *words) error {
 	records, warmUp, rate := words.number("records"), words.number("warm_up"), words.number("rate")
 	consumer, err := kgo.NewClient(
 		kgo.SeedBrokers(words.text("bootstrap")),
-		kgo.ConsumeTopics(words.text("topic")),
+		kgo.ConsumeTopics(feed.topics...),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()),
 	)
 	if err != nil {
