@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"os"
 	"slices"
@@ -39,11 +38,9 @@ func run() error {
 	switch work := words.text("work"); work {
 	case "consume":
 		return consume(words, group)
-	case "end-to-end":
-		return endToEnd(words)
 	case "produce":
 	default:
-		return fmt.Errorf("`work=%s`: one of consume, end-to-end, produce", work)
+		return fmt.Errorf("`work=%s`: one of consume, produce", work)
 	}
 	feed, err := load(words)
 	if err != nil {
@@ -113,87 +110,6 @@ func consume(words *words, group string) error {
 		return fmt.Errorf("the values are empty")
 	}
 	measured.reportRead(read-before, read, first)
-	return nil
-}
-
-// endToEnd sends at a fixed rate, and notes how long each record takes to come back.
-func endToEnd(words *words) error {
-	feed, err := load(words)
-	if err != nil {
-		return err
-	}
-	producer, err := connect(words)
-	if err != nil {
-		return err
-	}
-	defer producer.Close()
-	records, warmUp, rate := words.number("records"), words.number("warm_up"), words.number("rate")
-	consumer, err := kgo.NewClient(
-		kgo.SeedBrokers(words.text("bootstrap")),
-		kgo.ConsumeTopics(feed.topics...),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()),
-	)
-	if err != nil {
-		return err
-	}
-	defer consumer.Close()
-	var failed atomic.Pointer[error]
-	epoch := time.Now()
-	go func() {
-		begin := time.Now()
-		for number := range warmUp + records {
-			due := begin.Add(time.Duration(int64(number) * int64(time.Second) / int64(rate)))
-			time.Sleep(time.Until(due))
-			from := time.Now()
-			if from.Sub(due) > grace {
-				from = due
-			}
-			record := feed.next()
-			record.Value = slices.Clone(record.Value)
-			binary.LittleEndian.PutUint64(record.Value, uint64(number))
-			binary.LittleEndian.PutUint64(record.Value[8:], uint64(from.Sub(epoch)))
-			producer.Produce(context.Background(), record, func(_ *kgo.Record, err error) {
-				if err != nil {
-					failed.Store(&err)
-				}
-			})
-		}
-	}()
-	limited, cancel := context.WithTimeout(context.Background(), time.Duration((warmUp+records)/rate+30)*time.Second)
-	defer cancel()
-	seen := make([]bool, records)
-	var latencies []time.Duration
-	var measured *meter
-	for len(latencies) < records {
-		fetches := consumer.PollFetches(limited)
-		if err := fetches.Err(); err != nil {
-			return fmt.Errorf("%d of %d records came: %w", len(latencies), records, err)
-		}
-		if err := failed.Load(); err != nil {
-			return *err
-		}
-		var double error
-		fetches.EachRecord(func(record *kgo.Record) {
-			number := int(binary.LittleEndian.Uint64(record.Value)) - warmUp
-			if number < 0 {
-				return
-			}
-			if measured == nil {
-				begun := start()
-				measured = &begun
-			}
-			if seen[number] {
-				double = fmt.Errorf("record %d came twice", number)
-				return
-			}
-			seen[number] = true
-			latencies = append(latencies, time.Since(epoch)-time.Duration(binary.LittleEndian.Uint64(record.Value[8:])))
-		})
-		if double != nil {
-			return double
-		}
-	}
-	measured.report(tally{acked: int64(records)}, int64(warmUp), len(feed.values), latencies)
 	return nil
 }
 

@@ -98,7 +98,7 @@ impl Client {
             return (row.work == Work::ConsumeInGroup).then_some("it has no groups");
         }
         if row.work == Work::EndToEnd {
-            let has_job = ["ottla", "rdkafka", "franz-go"].contains(&self.library);
+            let has_job = ["ottla", "rdkafka"].contains(&self.library);
             return (!has_job).then_some("its program does not do this job");
         }
         let forms_batches = row.topics == 1 && row.linger_ms > 0;
