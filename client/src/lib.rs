@@ -11,6 +11,7 @@ mod deadline;
 mod error;
 mod group;
 mod panicked;
+mod process;
 mod produce;
 mod record;
 mod runtime;
@@ -35,6 +36,7 @@ pub use group::assign::{
 };
 pub use group::metadata::GroupMetadata;
 pub use ottla_wire::{Code, Uuid};
+pub use process::Process;
 pub use produce::{
     Ack, Acknowledgement, Delivery, PartitionInput, Partitioner, Producer, ProducerInterceptor, Refused,
     RoundRobinPartitioner, Transaction, TransactionalProducer, Unfinished,

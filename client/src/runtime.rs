@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::error::{Error, Kind};
 use crate::group::assign::Assignor;
 use crate::net::Connector;
+use crate::process::Process;
 
 /// What a builder was given beside settings.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,8 @@ pub(crate) struct Environment {
     pub(crate) runtime: Option<Handle>,
     pub(crate) seed: Option<u64>,
     pub(crate) assignors: Vec<Arc<dyn Assignor>>,
+    /// Stands in for the connector, the runtime and the seed.
+    pub(crate) process: Option<Process>,
 }
 
 /// Starts tasks, and knows the time and chance of one client.
@@ -36,6 +39,8 @@ pub(crate) struct Runtime {
     given: bool,
     started: (Instant, SystemTime),
     random: Mutex<fastrand::Rng>,
+    /// Where the client runs in a simulation.
+    process: Option<Process>,
     offloaded: Arc<Mutex<Offloaded>>,
     /// Threads that work may be offloaded to.
     parallelism: usize,
@@ -58,33 +63,58 @@ impl fmt::Debug for Offloaded {
 impl Runtime {
     /// A runtime for the client called `name`.
     pub(crate) fn start(environment: &Environment, name: &str) -> Result<Arc<Self>, Error> {
-        let (handle, own) = match &environment.runtime {
+        let process = environment.process.clone();
+        let (handle, own) = match process.as_ref().map(Process::handle).or(environment.runtime.as_ref()) {
             Some(handle) => (handle.clone(), None),
             None => {
                 let (handle, own) = own_thread(name)?;
                 (handle, Some(own))
             }
         };
-        let random = environment.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+        let seed = process.as_ref().map(Process::next_seed).or(environment.seed);
+        let random = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         let _entered = handle.enter();
         Ok(Arc::new(Self {
             given: own.is_none(),
             handle: handle.clone(),
             _own: own,
-            started: (Instant::now(), SystemTime::now()),
+            started: (Instant::now(), process.as_ref().map_or_else(SystemTime::now, Process::system_time)),
             random: Mutex::new(random),
+            process,
             offloaded: Arc::default(),
             parallelism: std::thread::available_parallelism().map_or(1, usize::from),
         }))
     }
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        self.handle.spawn(task).abort_handle()
+        match &self.process {
+            Some(process) => process.spawn(task).abort_handle(),
+            None => self.handle.spawn(task).abort_handle(),
+        }
+    }
+
+    /// The same future, for a set of tasks that others start.
+    pub(crate) fn within<T>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = T> + Send + 'static {
+        let process = self.process.clone();
+        async move {
+            match process {
+                Some(process) => process.within(future).await,
+                None => future.await,
+            }
+        }
     }
 
     /// Runs `work` off the tasks that serve sockets: on as many threads as there are cores, and no more, so that what
     /// each needs (a compressor's tables) is needed so many times.
     pub(crate) fn offload(&self, work: impl FnOnce() + Send + 'static) {
+        if let Some(process) = &self.process {
+            // Threads would bring in an order that no seed says.
+            process.spawn(async { work() });
+            return;
+        }
         let mut offloaded = self.offloaded.lock();
         offloaded.waiting.push_back(Box::new(work));
         if offloaded.threads < self.parallelism {
@@ -102,6 +132,9 @@ impl Runtime {
 
     /// Milliseconds since 1970, for the timestamps of records: a few milliseconds coarse, since it is read per record.
     pub(crate) fn epoch_ms(&self) -> i64 {
+        if let Some(process) = &self.process {
+            return process.epoch_ms();
+        }
         if self.given {
             // Moves with the runtime's clock, which may be paused.
             let (start, wall) = self.started;

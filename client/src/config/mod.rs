@@ -163,6 +163,13 @@ macro_rules! settings {
                 self
             }
 
+            /// Runs the client in a process of a simulation, which stands in for connector, runtime and seed.
+            pub fn process(mut self, process: &crate::Process) -> Self {
+                self.environment.connector = Some(std::sync::Arc::new(process.clone()));
+                self.environment.process = Some(process.clone());
+                self
+            }
+
             /// Seeds the client's random numbers, so that backoffs and partition choices repeat. With
             /// `group.protocol=consumer` a member's id is one of them: members of one group need seeds of their own.
             pub fn seed(mut self, seed: u64) -> Self {

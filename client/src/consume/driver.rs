@@ -111,16 +111,16 @@ impl Driver {
         let next = state.positions.next_look_up();
         drop(state);
         if !due.committed.is_empty() {
-            self.look_ups.spawn(look_up_committed(core.clone(), due.committed));
+            self.look_ups.spawn(core.cluster.runtime().within(look_up_committed(core.clone(), due.committed)));
         }
         for (broker, queries) in due.offsets {
-            self.look_ups.spawn(look_up_offsets(core.clone(), broker, queries));
+            self.look_ups.spawn(core.cluster.runtime().within(look_up_offsets(core.clone(), broker, queries)));
         }
         for (broker, queries) in due.epochs {
-            self.look_ups.spawn(validate(core.clone(), broker, queries));
+            self.look_ups.spawn(core.cluster.runtime().within(validate(core.clone(), broker, queries)));
         }
         for (broker, queries) in due.ends {
-            self.look_ups.spawn(look_up_ends(core.clone(), broker, queries));
+            self.look_ups.spawn(core.cluster.runtime().within(look_up_ends(core.clone(), broker, queries)));
         }
         [next, self.refresh(lacks, now)].into_iter().flatten().min()
     }

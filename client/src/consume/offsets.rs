@@ -484,11 +484,12 @@ async fn look_up(
     loop {
         let mut requests = JoinSet::new();
         for (broker, queries) in by_leader(core, &asked, deadline).await? {
+            let runtime = core.cluster.runtime().clone();
             let core = core.clone();
-            requests.spawn(async move {
+            requests.spawn(runtime.within(async move {
                 let answers = driver::ask_offsets(&core, broker, &queries).await;
                 (queries, answers)
-            });
+            }));
         }
         while let Some(Ok((queries, answers))) = requests.join_next().await {
             let answers = match answers {

@@ -91,11 +91,12 @@ fn step(
     }
     if let Some((request, attempt)) = state.membership.heartbeat(now) {
         state.metrics.coordinator.heartbeat_sent(now);
+        let runtime = core.cluster.runtime().clone();
         let core = core.clone();
-        heartbeats.spawn(async move {
+        heartbeats.spawn(runtime.within(async move {
             let timeout = core.config.client.request_timeout;
             (attempt, now, tell(&core.cluster, &core.config.group, request, timeout).await)
-        });
+        }));
     }
     if !state.is_closed {
         for broker in state.assign(metadata) {
