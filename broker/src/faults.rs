@@ -7,6 +7,8 @@ use kafka_protocol::messages::ApiKey;
 /// What befalls a request that a rule matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
+    /// Acted on; the answer comes damaged.
+    Damage,
     /// Answered so much later; acted on at once.
     Delay(Duration),
     /// Acted on, then the connection is closed instead of an answer.
@@ -23,6 +25,8 @@ pub(crate) enum Effect {
     Repeat,
     /// Answered with this throttle time.
     Throttle(Duration),
+    /// Acted on; the connection is closed in the middle of the answer.
+    Truncate,
 }
 
 /// Requests of one API, perhaps only some of them, and what befalls them.
@@ -60,6 +64,7 @@ pub(crate) struct Subject<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
     errors: Vec<Injected>,
+    pub(crate) damage: bool,
     pub(crate) delay: Option<Duration>,
     pub(crate) drop_after: bool,
     pub(crate) hold: bool,
@@ -67,6 +72,7 @@ pub(crate) struct Verdict {
     pub(crate) refuse: bool,
     pub(crate) repeat: bool,
     pub(crate) throttle: Option<Duration>,
+    pub(crate) truncate: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,6 +192,7 @@ impl Verdict {
 
     fn add(&mut self, rule: &Rule) {
         match &rule.effect {
+            Effect::Damage => self.damage = true,
             Effect::Delay(delay) => self.delay = Some(self.delay.unwrap_or_default() + *delay),
             Effect::DropAfter => self.drop_after = true,
             Effect::Error(code) => {
@@ -196,6 +203,7 @@ impl Verdict {
             Effect::Refuse => self.refuse = true,
             Effect::Repeat => self.repeat = true,
             Effect::Throttle(time) => self.throttle = Some(*time),
+            Effect::Truncate => self.truncate = true,
         }
     }
 }

@@ -29,6 +29,8 @@ mod log;
 mod observe;
 mod serve;
 mod share;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod telemetry;
 mod transaction;
 

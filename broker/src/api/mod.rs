@@ -192,12 +192,16 @@ pub(crate) enum Outcome {
     Answer(Response),
     /// Closes the connection.
     Close,
+    /// Sends this answer with an error in it that a client can see.
+    Damaged(Box<Outcome>),
     /// Sends this answer, which holds slices of logs.
     Fetched(Box<fetch::Answer>),
     /// Waits: the outcome comes under the request's ticket.
     Later,
     /// Sends nothing: a Produce request with `acks=0`.
     Silent,
+    /// Sends the first half of this answer, then closes the connection.
+    Truncated(Box<Outcome>),
 }
 
 impl Outcome {
@@ -206,6 +210,7 @@ impl Outcome {
         match self {
             Self::Answer(response) => response.throttle(milliseconds),
             Self::Fetched(answer) => answer.response.throttle_time_ms = milliseconds,
+            Self::Damaged(outcome) | Self::Truncated(outcome) => outcome.throttle(milliseconds),
             Self::Close | Self::Later | Self::Silent => {}
         }
     }

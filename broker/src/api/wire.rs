@@ -71,9 +71,33 @@ pub(crate) fn write(context: &Context, outcome: Outcome) -> Result<Vec<Bytes>, S
             patch_length(&mut frame, 0);
             Ok(vec![frame.freeze()])
         }
+        Outcome::Damaged(outcome) => Ok(damaged(write(context, *outcome)?)),
         Outcome::Fetched(answer) => answer.encode(context.version, frame),
+        Outcome::Truncated(outcome) => Ok(first_half(write(context, *outcome)?)),
         Outcome::Close | Outcome::Later | Outcome::Silent => Ok(Vec::new()),
     }
+}
+
+/// The same answer with one byte changed: the last one of its records, which have parts of their own, or else one of the
+/// number that tells which request it answers.
+fn damaged(mut parts: Vec<Bytes>) -> Vec<Bytes> {
+    let records = (1..parts.len()).max_by_key(|&part| parts[part].len()).filter(|&part| parts[part].len() > 61);
+    let (part, at) = records.map_or((0, 4), |part| (part, parts[part].len() - 1));
+    if let Some(part) = parts.get_mut(part).filter(|part| part.len() > at) {
+        let mut bytes = BytesMut::from(&part[..]);
+        bytes[at] ^= 0x55;
+        *part = bytes.freeze();
+    }
+    parts
+}
+
+fn first_half(mut parts: Vec<Bytes>) -> Vec<Bytes> {
+    let mut left = parts.iter().map(Bytes::len).sum::<usize>() / 2;
+    for part in &mut parts {
+        part.truncate(left);
+        left -= part.len();
+    }
+    parts
 }
 
 /// Writes the length of a frame into its first four bytes; `beyond` counts bytes that follow in other parts.

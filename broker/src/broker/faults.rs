@@ -222,6 +222,17 @@ impl Faults<'_> {
         self.happens(Effect::Repeat);
     }
 
+    /// Does what is asked for and damages the answer, in a way that a client can see: the last byte of the records it
+    /// holds, or, where there are none, the number of the request that it answers.
+    pub fn damage(self) {
+        self.happens(Effect::Damage);
+    }
+
+    /// Does what is asked for, sends one half of the answer and closes the connection.
+    pub fn truncate(self) {
+        self.happens(Effect::Truncate);
+    }
+
     /// Says in the answer that the client is to send nothing for so long.
     pub fn throttle(self, time: Duration) {
         self.happens(Effect::Throttle(time));

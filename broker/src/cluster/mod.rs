@@ -276,6 +276,12 @@ impl Cluster {
         if let Some(time) = verdict.throttle {
             outcome.throttle(i32::try_from(time.as_millis()).unwrap_or(i32::MAX));
         }
+        if verdict.damage {
+            outcome = Outcome::Damaged(Box::new(outcome));
+        }
+        if verdict.truncate {
+            outcome = Outcome::Truncated(Box::new(outcome));
+        }
         if verdict.drop_after {
             outcome = Outcome::Close;
         }

@@ -122,10 +122,15 @@ async fn write(mut output: impl AsyncWrite + Unpin, mut answers: mpsc::Receiver<
             flush(&mut output, &mut parts).await?;
             return output.shutdown().await;
         }
+        let is_truncated = matches!(outcome, Outcome::Truncated(_));
         let answer = wire::write(&context, outcome).map_err(io::Error::other);
         parts.extend(answer.inspect_err(|error| {
             tracing::error!(api = ?context.api, version = context.version, %error, "an answer can't be encoded");
         })?);
+        if is_truncated {
+            flush(&mut output, &mut parts).await?;
+            return output.shutdown().await;
+        }
     }
 }
 
