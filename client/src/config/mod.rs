@@ -21,6 +21,7 @@ pub use admin::AdminBuilder;
 pub(crate) use client::ClientConfig;
 pub use consumer::ConsumerBuilder;
 pub(crate) use consumer::ConsumerConfig;
+pub use ottla_wire::compression::Compression;
 pub use producer::ProducerBuilder;
 pub(crate) use producer::ProducerConfig;
 pub use share::ShareConsumerBuilder;

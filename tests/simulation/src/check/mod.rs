@@ -1,0 +1,53 @@
+//! The rules: each looks at the evidence of a history and names what breaks it.
+
+pub mod calls;
+pub mod writes;
+
+use std::fmt;
+
+use crate::evidence::Evidence;
+
+/// What must hold in every history.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Rule {
+    /// What was acknowledged is in the log, where it was said to be.
+    NoLostWrite,
+    /// No record is in the logs twice.
+    NoDuplicate,
+    /// A producer's records are in each partition in the order in which it was given them.
+    InOrder,
+    /// Every record that was sent has one outcome.
+    OneOutcome,
+    /// Calls with a deadline end by it.
+    InTime,
+}
+
+/// A rule that was broken, and by what.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Violation {
+    /// The rule.
+    pub rule: Rule,
+    /// What breaks it.
+    pub what: String,
+}
+
+/// Everything in a history that breaks a rule.
+pub fn check(evidence: &Evidence) -> Vec<Violation> {
+    let rules: [(Rule, fn(&Evidence) -> Vec<String>); 5] = [
+        (Rule::NoLostWrite, writes::lost),
+        (Rule::NoDuplicate, writes::duplicates),
+        (Rule::InOrder, writes::out_of_order),
+        (Rule::OneOutcome, calls::outcomes),
+        (Rule::InTime, calls::late),
+    ];
+    rules
+        .into_iter()
+        .flat_map(|(rule, breaks)| breaks(evidence).into_iter().map(move |what| Violation { rule, what }))
+        .collect()
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.rule, self.what)
+    }
+}

@@ -1,0 +1,68 @@
+//! Rules of what is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::evidence::Evidence;
+use crate::ledger::{Id, Operation};
+
+/// Records that were acknowledged and are not where they were said to be.
+pub fn lost(evidence: &Evidence) -> Vec<String> {
+    let mut lost = Vec::new();
+    for entry in &evidence.entries {
+        let Operation::Acked { id, place, offset } = &entry.operation else { continue };
+        let log = evidence.logs.get(place).map(Vec::as_slice).unwrap_or_default();
+        let is_there = log.iter().any(|written| written.id == *id && (written.offset == *offset || *offset < 0));
+        if !is_there && !evidence.is_lost_by_cluster(place, *offset) {
+            lost.push(format!(
+                "{} was told that {id} is at {offset} of {}-{}, and it is not",
+                entry.by, place.0, place.1
+            ));
+        }
+    }
+    lost
+}
+
+/// Records that are in the logs more than once.
+pub fn duplicates(evidence: &Evidence) -> Vec<String> {
+    let mut seen = BTreeMap::new();
+    let mut twice = Vec::new();
+    for ((topic, partition), log) in &evidence.logs {
+        for written in log {
+            let here = format!("{} of {topic}-{partition}", written.offset);
+            if let Some(first) = seen.insert(written.id, here.clone()) {
+                twice.push(format!("{} is at {first} and at {here}", written.id));
+            }
+        }
+    }
+    twice
+}
+
+/// Records of one producer that are in a partition in another order than they were sent in. Numbers grow with each send.
+pub fn out_of_order(evidence: &Evidence) -> Vec<String> {
+    let sender: BTreeMap<Id, &str> = evidence
+        .entries
+        .iter()
+        .filter_map(|entry| match &entry.operation {
+            Operation::Send { id, .. } => Some((*id, &*entry.by)),
+            _ => None,
+        })
+        .collect();
+    let mut wrong = Vec::new();
+    let mut newest: BTreeSet<(&str, Id)> = BTreeSet::new();
+    for ((topic, partition), log) in &evidence.logs {
+        newest.clear();
+        for written in log {
+            let Some(by) = sender.get(&written.id) else { continue };
+            let after = newest.range((*by, written.id)..).find(|(other, _)| other == by);
+            if let Some((_, later)) = after {
+                let offset = written.offset;
+                wrong.push(format!(
+                    "{} at {offset} of {topic}-{partition} comes after {later}, both of {by}",
+                    written.id
+                ));
+            }
+            newest.insert((by, written.id));
+        }
+    }
+    wrong
+}

@@ -1,0 +1,64 @@
+//! One history, or many on all cores.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ottla_broker::simulation::{History, Schedule, World};
+
+use crate::check;
+use crate::evidence::Evidence;
+use crate::ledger::Ledger;
+use crate::stage::Stage;
+use crate::workload::{Plan, Workload};
+
+/// Runs the history of a seed, as it is drawn.
+pub fn history(workload: Workload, seed: u64) -> History {
+    let plan = workload.plan(seed);
+    with_schedule(workload, &plan, seed, &plan.simulation.schedule(seed))
+}
+
+/// The history of a failing seed, with only those things going wrong that it takes.
+pub fn shrink(workload: Workload, failing: &History) -> History {
+    let plan = workload.plan(failing.seed);
+    plan.simulation.shrink(failing, |world| scenario(workload, plan.topics.clone(), world))
+}
+
+/// Runs histories on `threads` threads, and tells each of its outcome, in no order; stops at the first that fails.
+pub fn many(
+    runs: &[(Workload, u64)],
+    threads: usize,
+    tell: impl Fn(Workload, &History) + Sync,
+) -> Option<(Workload, History)> {
+    let next = AtomicU64::new(0);
+    let failed = Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while failed.lock().unwrap().is_none() {
+                    let at = next.fetch_add(1, Ordering::Relaxed) as usize;
+                    let Some(&(workload, seed)) = runs.get(at) else { return };
+                    let history = history(workload, seed);
+                    tell(workload, &history);
+                    if history.failure.is_some() {
+                        failed.lock().unwrap().get_or_insert((workload, history));
+                    }
+                }
+            });
+        }
+    });
+    failed.into_inner().unwrap()
+}
+
+fn with_schedule(workload: Workload, plan: &Plan, seed: u64, schedule: &Schedule) -> History {
+    plan.simulation.run(seed, schedule, |world| scenario(workload, plan.topics.clone(), world))
+}
+
+async fn scenario(workload: Workload, topics: Vec<(String, u16)>, world: World) -> Result<(), String> {
+    let ledger = Ledger::default();
+    workload.run(Stage::new(world.clone(), ledger.clone())).await;
+    let violations = check::check(&Evidence::gather(&world, &ledger, &topics));
+    if violations.is_empty() {
+        return Ok(());
+    }
+    Err(violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}

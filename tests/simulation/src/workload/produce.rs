@@ -1,0 +1,88 @@
+//! Idempotent producers, at all settings that matter for what becomes of a record.
+
+use std::time::Duration;
+
+use ottla::config::Compression;
+use ottla::{Producer, Record};
+use ottla_broker::simulation::Simulation;
+
+use super::Plan;
+use crate::evidence::value;
+use crate::ledger::Operation;
+use crate::stage::{Life, Stage};
+
+const TOPIC: &str = "orders";
+
+pub(super) fn plan(seed: u64) -> Plan {
+    let partitions = *fastrand::Rng::with_seed(seed).choice(&[1_u16, 3, 6, 100]).unwrap();
+    let simulation = Simulation::new().topic(TOPIC, partitions).processes(["producer-0", "producer-1"]);
+    Plan { simulation, topics: vec![(TOPIC.to_owned(), partitions)] }
+}
+
+pub(super) async fn run(stage: Stage) {
+    tokio::join!(stage.live("producer-0", produce), stage.live("producer-1", produce));
+}
+
+/// Sends for as long as things go wrong; then all that was sent must have an outcome.
+async fn produce(life: Life) {
+    let producer = build(&life);
+    let (records, bytes) = life.random(|random| (random.u32(20..=200), random.usize(1..=400)));
+    let is_keyed = life.random(fastrand::Rng::bool);
+    let mut sent = 0;
+    while sent < records || life.stage().world().is_faulty() {
+        for _ in 0..life.random(|random| random.u32(1..=20)) {
+            send(&life, &producer, is_keyed, bytes).await;
+            sent += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(life.random(|random| random.u64(0..=500)))).await;
+    }
+    life.stage().world().faults_over().await;
+    // Longer than any record may take.
+    let _ = life.within("flush", Duration::from_secs(61), producer.flush()).await;
+    let _ = life.within("close", Duration::from_secs(30), producer.close(Duration::from_secs(30))).await;
+    // Outcomes are told by tasks of their own, which have their turn now.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+fn build(life: &Life) -> Producer {
+    let draw = |of: &[u32]| life.random(|random| *random.choice(of).unwrap());
+    let timeout = draw(&[3_000, 10_000, 60_000]);
+    let compression = [Compression::None, Compression::Lz4, Compression::Zstd, Compression::Snappy];
+    Producer::builder(life.stage().world().bootstrap())
+        .process(life.process())
+        .client_id(life.name())
+        .linger(Duration::from_millis(draw(&[0, 5, 50]).into()))
+        .batch_size(draw(&[100, 1_000, 16_384]) as usize)
+        .buffer_memory(draw(&[20_000, 1_000_000]) as usize)
+        .max_block(Duration::from_millis(draw(&[500, 60_000]).into()))
+        .compression(compression[draw(&[0, 1, 2, 3]) as usize])
+        .delivery_timeout(Duration::from_millis(timeout.into()))
+        .request_timeout(Duration::from_millis(draw(&[1_000, timeout - 500]).into()))
+        .max_in_flight(draw(&[1, 5]))
+        .metadata_max_age(Duration::from_secs(draw(&[2, 300]).into()))
+        .build()
+        .unwrap()
+}
+
+async fn send(life: &Life, producer: &Producer, is_keyed: bool, bytes: usize) {
+    let id = life.stage().new_id();
+    life.did(Operation::Send { id, topic: TOPIC.to_owned() });
+    let mut record = Record::to(TOPIC).value(value(id, bytes));
+    if is_keyed {
+        record = record.key(format!("{}", id % 17));
+    }
+    let failed = move |error: &ottla::Error| Operation::Failed { id, error: error.to_string() };
+    let delivery = match producer.enqueue(record).await {
+        Ok(delivery) => delivery,
+        Err(error) => return life.did(failed(&error)),
+    };
+    let told = life.clone();
+    life.spawn(async move {
+        told.did(match delivery.await {
+            Ok(ack) => {
+                Operation::Acked { id, place: (TOPIC.to_owned(), ack.partition()), offset: ack.offset().unwrap_or(-1) }
+            }
+            Err(error) => failed(&error),
+        });
+    });
+}
