@@ -8,6 +8,7 @@ mod fuzz;
 mod kafka;
 mod packages;
 mod protocol;
+mod simulate;
 mod test;
 
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ enum Chore {
     Kafka(kafka::Kafka),
     /// Writes the messages of client/wire from Kafka's own definitions.
     Protocol(protocol::Protocol),
+    /// Runs histories of a whole cluster and its clients, each from one seed, in which everything goes wrong.
+    Simulate(simulate::Simulate),
     /// Runs everything that has to hold.
     Test(test::Test),
 }
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Chore::Fuzz(fuzz) => fuzz::run(&fuzz),
         Chore::Kafka(kafka) => kafka::run(kafka),
         Chore::Protocol(protocol) => protocol::run(&protocol),
+        Chore::Simulate(simulate) => simulate::run(&simulate),
         Chore::Test(test) => test::run(&test),
     };
     match done {

@@ -1,7 +1,8 @@
 //! One history, or many on all cores.
 
-use std::sync::Mutex;
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, Once};
 
 use ottla_broker::simulation::{History, Schedule, World};
 
@@ -53,9 +54,31 @@ fn with_schedule(workload: Workload, plan: &Plan, seed: u64, schedule: &Schedule
     plan.simulation.run(seed, schedule, |world| scenario(workload, plan.topics.clone(), world))
 }
 
+thread_local! {
+    /// The first panic of the history that this thread runs, in whatever task it was.
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Notes panics: the runtime keeps those of tasks from whoever doesn't ask.
+fn note_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            PANIC.with_borrow_mut(|first| _ = first.get_or_insert_with(|| panic.to_string()));
+            before(panic);
+        }));
+    });
+    PANIC.take();
+}
+
 async fn scenario(workload: Workload, topics: Vec<(String, u16)>, world: World) -> Result<(), String> {
+    note_panics();
     let ledger = Ledger::default();
     workload.run(Stage::new(world.clone(), ledger.clone())).await;
+    if let Some(panic) = PANIC.take() {
+        return Err(panic);
+    }
     let violations = check::check(&Evidence::gather(&world, &ledger, &topics));
     if violations.is_empty() {
         return Ok(());

@@ -10,6 +10,7 @@ use super::suites::{Suite, Suites};
 use crate::command::{cargo, run, succeeds, workspace};
 use crate::fuzz;
 use crate::packages::{FEATURES, Workspace};
+use crate::simulate::PROFILE;
 
 /// A part of the tests, in the order in which they run: what fails fast comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -26,6 +27,8 @@ pub(crate) enum Part {
     Doctest,
     /// The documentation has no broken link.
     Doc,
+    /// Histories of a whole cluster and its clients, each from one seed.
+    Simulation,
     /// The flows against Apache Kafka on three brokers.
     Real,
     /// Some seconds of hostile bytes for each fuzz target.
@@ -52,8 +55,17 @@ pub(crate) struct Settings {
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 8] =
-        [Self::Fmt, Self::Protocol, Self::Lint, Self::Unit, Self::Doctest, Self::Doc, Self::Real, Self::Fuzz];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Fmt,
+        Self::Protocol,
+        Self::Lint,
+        Self::Unit,
+        Self::Doctest,
+        Self::Doc,
+        Self::Simulation,
+        Self::Real,
+        Self::Fuzz,
+    ];
 
     pub(crate) fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
@@ -87,6 +99,11 @@ impl Part {
                 command.env("RUSTDOCFLAGS", "-D warnings");
                 plain(command)
             }
+            Self::Simulation => {
+                let mut command = cargo(&["test", "--no-fail-fast", "--lib", "--tests"]);
+                command.args(PROFILE).args(["--features", "planted-bugs"]);
+                tests(command)
+            }
             Self::Real => {
                 let mut command = cargo(&["test", "--no-fail-fast", "--test", "kafka"]);
                 command.args(workspace.selection()).env(real::VERSION_VARIABLE, &settings.kafka);
@@ -105,7 +122,7 @@ impl Part {
             Self::Fmt => component("fmt", "rustfmt"),
             Self::Lint => component("clippy", "clippy"),
             Self::Protocol | Self::Real => real::need_kafka(),
-            Self::Unit | Self::Doctest | Self::Doc | Self::Fuzz => Ok(()),
+            Self::Unit | Self::Doctest | Self::Doc | Self::Simulation | Self::Fuzz => Ok(()),
         }
     }
 }
