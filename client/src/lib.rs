@@ -11,6 +11,10 @@ mod deadline;
 mod error;
 mod group;
 mod panicked;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
+#[cfg(not(feature = "planted-bugs"))]
+mod planted;
 mod process;
 mod produce;
 mod record;

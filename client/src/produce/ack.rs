@@ -16,6 +16,7 @@ use crate::cluster::Broker;
 use crate::connection::Backoff;
 use crate::error::{Error, Kind};
 use crate::net::Address;
+use crate::planted::{self, Bug};
 
 /// The markers of the transaction before are still being written: that takes moments (edge 22).
 const CONCURRENT_TRANSACTIONS_BACKOFF: Duration = Duration::from_millis(20);
@@ -84,6 +85,7 @@ impl Sender {
                 continue;
             };
             let verdict = match (outcome, &answers) {
+                (Err(_), _) if planted::has(Bug::LostWrite) => Verdict::written(-1, -1),
                 (Err(error), _) => {
                     let error = error.clone().within(format!("produce to {}", queue.name()));
                     if error.is_retriable() || error.kind() == Kind::Protocol || error.kind() == Kind::Closed {
@@ -222,8 +224,16 @@ impl Sender {
                     self.wants_metadata = true;
                 }
                 let attempts = batch.attempts;
+                let is_in_doubt = matches!(error.kind(), Kind::Connection | Kind::Timeout);
                 batch.last_error = Some(error);
                 batch.again();
+                if is_in_doubt && planted::has(Bug::Duplicate) {
+                    batch.lose_number();
+                }
+                if !is_in_doubt && planted::has(Bug::OutOfOrder) {
+                    batch.lose_number();
+                    queue.batches.rotate_left(place + 1);
+                }
                 let wait = match wait {
                     Wait::Backoff => Some(Backoff::after(initial, max, attempts - 1).peek(random)),
                     Wait::For(wait) => Some(wait),

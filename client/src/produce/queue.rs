@@ -183,6 +183,12 @@ impl Batch {
         }
     }
 
+    /// Forgets its number: a defect, planted.
+    pub(super) fn lose_number(&mut self) {
+        self.header.base_sequence = -1;
+        self.encoded_header = None;
+    }
+
     fn number(&mut self, identity: Identity, sequence: i32) {
         self.header.producer_id = identity.id;
         self.header.producer_epoch = identity.epoch;

@@ -21,6 +21,8 @@ pub enum Operation {
         id: Id,
         /// Its topic.
         topic: String,
+        /// Which of the process's producers, in the order they were built.
+        producer: u32,
     },
     /// Was told that a record is written.
     Acked {

@@ -12,6 +12,15 @@ use crate::ledger::Ledger;
 use crate::stage::Stage;
 use crate::workload::{Plan, Workload};
 
+/// A history that fails, and what it breaks.
+#[cfg(feature = "planted-bugs")]
+pub fn first_failure(workload: Workload, bug: ottla::planted::Bug, seeds: std::ops::Range<u64>) -> Option<History> {
+    ottla::planted::plant(Some(bug));
+    let failing = seeds.map(|seed| history(workload, seed)).find(|history| history.failure.is_some());
+    ottla::planted::plant(None);
+    failing
+}
+
 /// Runs the history of a seed, as it is drawn.
 pub fn history(workload: Workload, seed: u64) -> History {
     let plan = workload.plan(seed);

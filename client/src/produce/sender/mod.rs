@@ -18,6 +18,7 @@ use super::queue::{Batch, BatchId, Identity, Queue, State};
 use super::split::Piece;
 use crate::cluster::Metadata;
 use crate::error::{Error, Kind};
+use crate::planted::{self, Bug};
 
 /// What the sender goes by.
 #[derive(Clone, Debug)]
@@ -246,6 +247,13 @@ impl Sender {
     pub(super) fn on_time(&mut self, now: Instant) {
         while let Some((at, index, batch)) = self.expiries.first().copied().filter(|(at, ..)| *at <= now) {
             self.expiries.remove(&(at, index, batch));
+            if planted::has(Bug::NoOutcome) {
+                self.outstanding.remove(&batch.batch);
+                let queue = self.queues.get_mut(&index);
+                let forgotten = queue.and_then(|queue| queue.batches.remove(queue.place_of(batch)?));
+                std::mem::forget(forgotten);
+                continue;
+            }
             let timeout = self.policy.delivery_timeout;
             let no_identity = self.no_identity.clone();
             self.fail(index, batch, |queue, batch| {

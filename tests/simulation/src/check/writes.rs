@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Written};
 use crate::ledger::{Id, Operation};
 
 /// Records that were acknowledged and are not where they were said to be.
@@ -39,29 +39,25 @@ pub fn duplicates(evidence: &Evidence) -> Vec<String> {
 
 /// Records of one producer that are in a partition in another order than they were sent in. Numbers grow with each send.
 pub fn out_of_order(evidence: &Evidence) -> Vec<String> {
-    let sender: BTreeMap<Id, &str> = evidence
+    let sender: BTreeMap<Id, (&str, u32)> = evidence
         .entries
         .iter()
         .filter_map(|entry| match &entry.operation {
-            Operation::Send { id, .. } => Some((*id, &*entry.by)),
+            Operation::Send { id, producer, .. } => Some((*id, (&*entry.by, *producer))),
             _ => None,
         })
         .collect();
     let mut wrong = Vec::new();
-    let mut newest: BTreeSet<(&str, Id)> = BTreeSet::new();
+    let mut newest: BTreeSet<((&str, u32), Id)> = BTreeSet::new();
     for ((topic, partition), log) in &evidence.logs {
         newest.clear();
-        for written in log {
-            let Some(by) = sender.get(&written.id) else { continue };
-            let after = newest.range((*by, written.id)..).find(|(other, _)| other == by);
+        for Written { offset, id, .. } in log {
+            let Some(by) = sender.get(id) else { continue };
+            let after = newest.range((*by, *id)..).find(|(other, _)| other == by);
             if let Some((_, later)) = after {
-                let offset = written.offset;
-                wrong.push(format!(
-                    "{} at {offset} of {topic}-{partition} comes after {later}, both of {by}",
-                    written.id
-                ));
+                wrong.push(format!("{id} at {offset} of {topic}-{partition} comes after {later}, both of {}", by.0));
             }
-            newest.insert((by, written.id));
+            newest.insert((*by, *id));
         }
     }
     wrong

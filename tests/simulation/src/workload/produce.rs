@@ -23,23 +23,35 @@ pub(super) async fn run(stage: Stage) {
     tokio::join!(stage.live("producer-0", produce), stage.live("producer-1", produce));
 }
 
-/// Sends for as long as things go wrong; then all that was sent must have an outcome.
+/// Sends for as long as things go wrong, perhaps through several producers, one after the other; then all that was sent
+/// must have an outcome.
 async fn produce(life: Life) {
-    let producer = build(&life);
+    let mut producer = build(&life);
     let (records, bytes) = life.random(|random| (random.u32(20..=200), random.usize(1..=400)));
     let is_keyed = life.random(fastrand::Rng::bool);
-    let mut sent = 0;
+    let (mut sent, mut built) = (0, 1);
     while sent < records || life.stage().world().is_faulty() {
         for _ in 0..life.random(|random| random.u32(1..=20)) {
-            send(&life, &producer, is_keyed, bytes).await;
+            send(&life, &producer, built, is_keyed, bytes).await;
             sent += 1;
         }
         tokio::time::sleep(Duration::from_millis(life.random(|random| random.u64(0..=500)))).await;
+        if life.random(|random| random.u8(..) < 4) {
+            close(&life, &producer, Duration::from_millis(life.random(|random| random.u64(0..=3_000)))).await;
+            producer = build(&life);
+            built += 1;
+        }
     }
     life.stage().world().faults_over().await;
     // Longer than any record may take.
     let _ = life.within("flush", Duration::from_secs(61), producer.flush()).await;
-    let _ = life.within("close", Duration::from_secs(30), producer.close(Duration::from_secs(30))).await;
+    close(&life, &producer, Duration::from_secs(30)).await;
+}
+
+/// At any moment, with whatever is still on its way.
+async fn close(life: &Life, producer: &Producer, timeout: Duration) {
+    // What was not written has failed, and each record tells so by itself.
+    let _ = life.within("close", timeout, producer.close(timeout)).await;
     // Outcomes are told by tasks of their own, which have their turn now.
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
@@ -64,9 +76,9 @@ fn build(life: &Life) -> Producer {
         .unwrap()
 }
 
-async fn send(life: &Life, producer: &Producer, is_keyed: bool, bytes: usize) {
+async fn send(life: &Life, producer: &Producer, built: u32, is_keyed: bool, bytes: usize) {
     let id = life.stage().new_id();
-    life.did(Operation::Send { id, topic: TOPIC.to_owned() });
+    life.did(Operation::Send { id, topic: TOPIC.to_owned(), producer: built });
     let mut record = Record::to(TOPIC).value(value(id, bytes));
     if is_keyed {
         record = record.key(format!("{}", id % 17));

@@ -1,0 +1,44 @@
+//! Defects on purpose, one for each rule that simulations check: to see that they are found. Only with the feature
+//! `planted-bugs`, which no release has.
+
+#[cfg(feature = "planted-bugs")]
+use std::cell::Cell;
+
+/// A defect that can be planted.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(not(feature = "planted-bugs"), expect(dead_code, reason = "nothing plants them without the feature"))]
+pub enum Bug {
+    /// A batch whose connection broke counts as written.
+    LostWrite,
+    /// A batch of unknown fate is sent again under a new number.
+    Duplicate,
+    /// What failed is sent again behind what came after it.
+    OutOfOrder,
+    /// A batch whose time is over is forgotten, and nobody is told.
+    NoOutcome,
+    /// Close waits for every record, however long that takes.
+    LateClose,
+}
+
+#[cfg(feature = "planted-bugs")]
+thread_local! {
+    static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+}
+
+/// Plants a defect for everything that runs on this thread, or takes it away.
+#[cfg(feature = "planted-bugs")]
+pub fn plant(bug: Option<Bug>) {
+    PLANTED.set(bug);
+}
+
+/// Whether the client has this defect here.
+#[cfg(feature = "planted-bugs")]
+pub(crate) fn has(bug: Bug) -> bool {
+    PLANTED.get() == Some(bug)
+}
+
+/// Whether the client has this defect here: never.
+#[cfg(not(feature = "planted-bugs"))]
+pub(crate) const fn has(_: Bug) -> bool {
+    false
+}

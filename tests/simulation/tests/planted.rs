@@ -1,0 +1,43 @@
+//! Every rule is seen to be broken: by a defect planted in the client, within a thousand histories.
+
+use ottla::planted::Bug;
+use simulation::check::Rule;
+use simulation::run;
+use simulation::workload::Workload;
+
+/// Histories in which a defect must show.
+const SEEDS: u64 = 1_000;
+
+/// The histories of a workload find the defect, and say which rule it breaks.
+fn is_found(workload: Workload, bug: Bug, rule: Rule) {
+    let failing = run::first_failure(workload, bug, 0..SEEDS);
+    let failing = failing.unwrap_or_else(|| panic!("{bug:?} is not found by {SEEDS} histories of {workload:?}"));
+    println!("{bug:?}: seed {}", failing.seed);
+    let failure = failing.failure.clone().unwrap_or_default();
+    assert!(failure.contains(&format!("{rule:?}: ")), "{bug:?} is taken for something else: {failing}");
+}
+
+#[test]
+fn a_write_that_is_acknowledged_and_lost_is_found() {
+    is_found(Workload::Produce, Bug::LostWrite, Rule::NoLostWrite);
+}
+
+#[test]
+fn a_record_written_twice_is_found() {
+    is_found(Workload::Produce, Bug::Duplicate, Rule::NoDuplicate);
+}
+
+#[test]
+fn records_out_of_order_are_found() {
+    is_found(Workload::Produce, Bug::OutOfOrder, Rule::InOrder);
+}
+
+#[test]
+fn a_record_without_an_outcome_is_found() {
+    is_found(Workload::Produce, Bug::NoOutcome, Rule::OneOutcome);
+}
+
+#[test]
+fn a_close_past_its_deadline_is_found() {
+    is_found(Workload::Produce, Bug::LateClose, Rule::InTime);
+}
