@@ -21,6 +21,7 @@ mod record;
 mod runtime;
 mod share;
 mod telemetry;
+mod watch;
 
 pub use admin::{
     Admin, CreatedTopic, GroupDescription, GroupListing, GroupListings, GroupState, GroupType, MemberDescription,

@@ -6,7 +6,7 @@ use std::cell::Cell;
 
 /// A defect that can be planted.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-#[cfg_attr(not(feature = "planted-bugs"), expect(dead_code, reason = "nothing plants them without the feature"))]
+#[cfg_attr(not(feature = "planted-bugs"), expect(unreachable_pub, reason = "nothing plants them without the feature"))]
 pub enum Bug {
     /// A batch whose connection broke counts as written.
     LostWrite,

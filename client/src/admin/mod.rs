@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use ottla_wire::Uuid;
 use parking_lot::Mutex;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 mod call;
 mod groups;
@@ -30,6 +30,7 @@ use crate::config::AdminBuilder;
 use crate::error::Error;
 use crate::telemetry::push::{self, Source, Telemetry};
 use crate::telemetry::{Metrics, Role};
+use crate::watch;
 use call::{Abort, Call};
 
 /// Creates, describes and deletes what a cluster holds.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ottla_wire::{Code, Request, Uuid};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 mod ask;
@@ -29,6 +29,7 @@ use crate::error::{Error, Kind};
 use crate::net::Address;
 use crate::runtime::{Environment, Runtime};
 use crate::telemetry::{ClientMetrics, Role, Windows};
+use crate::watch;
 pub(crate) use coordinator::Coordinated;
 use coordinator::Coordinators;
 use driver::Wanted;

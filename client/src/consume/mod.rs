@@ -19,7 +19,7 @@ use std::time::Duration;
 use ottla_wire::Uuid;
 use ottla_wire::compression::Decompressor;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 mod aborted;
 mod arrive;
@@ -80,6 +80,7 @@ use crate::group::offsets::Offsets;
 use crate::group::{GroupMembershipOperation, Identity};
 use crate::telemetry::push::{self, Source, Telemetry};
 use crate::telemetry::{Metrics, Role, spans};
+use crate::watch;
 use close::Parting;
 use committer::Turn;
 use state::State;

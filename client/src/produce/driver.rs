@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_wire::messages::{ProduceRequest, ProduceResponse};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::Core;
@@ -31,6 +31,7 @@ use crate::error::{Error, Kind};
 use crate::group::metadata::GroupMetadata;
 use crate::group::offsets::Offsets;
 use crate::planted::{self, Bug};
+use crate::watch;
 
 /// What the driver is told, beside the [`Inbox`](super::Inbox).
 #[derive(Debug)]

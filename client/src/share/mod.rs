@@ -19,7 +19,7 @@ use std::time::Duration;
 use ottla_wire::compression::Decompressor;
 use ottla_wire::messages::ShareGroupHeartbeatRequest;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 mod acknowledge;
 mod broker;
@@ -50,6 +50,7 @@ use crate::consume::{self, ConsumedRecord, MAX_DECOMPRESSED, deadline};
 use crate::error::{Error, Kind};
 use crate::telemetry::push::{self, Source, Telemetry};
 use crate::telemetry::{Metrics, Role};
+use crate::watch;
 use ottla_wire::{Code, Uuid};
 use state::State;
 

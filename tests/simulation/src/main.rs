@@ -20,6 +20,9 @@ struct Arguments {
     /// Prints everything that happened in it.
     #[arg(long, requires = "seed")]
     trace: bool,
+    /// Runs each history twice, and compares.
+    #[arg(long)]
+    twice: bool,
     /// The first seed.
     #[arg(long, default_value_t = 0)]
     from: u64,
@@ -38,7 +41,15 @@ fn main() -> ExitCode {
         seeds.flat_map(|seed| workloads.iter().map(move |workload| (*workload, seed))).collect();
     let threads = arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let began = std::time::Instant::now();
-    let failed = run::many(&runs, threads, |_, history| {
+    let failed = run::many(&runs, threads, |workload, history| {
+        if arguments.twice {
+            let again = run::history(workload, history.seed);
+            let mut lines =
+                history.trace.lines().iter().zip(again.trace.lines()).skip_while(|(first, second)| first == second);
+            if let Some((first, second)) = lines.next() {
+                println!("workload {workload:?}, seed {} is not repeatable: {first:?} or {second:?}", history.seed);
+            }
+        }
         if arguments.trace {
             println!("{}", history.trace);
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use ottla_wire::Request;
 use ottla_wire::compression::{Compression, Compressor};
 use ottla_wire::messages::{GetTelemetrySubscriptionsRequest, PushTelemetryRequest};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::payload::{self, Payload, Totals};
@@ -15,6 +15,7 @@ use super::{Close, Source, Standing};
 use crate::cluster::{Cluster, Lane};
 use crate::deadline::sleep_until;
 use crate::error::{Error, Kind};
+use crate::watch;
 
 pub(super) fn start(
     cluster: &Arc<Cluster>,

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use ottla_wire::Uuid;
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 mod driver;
 mod otlp;
@@ -25,6 +25,7 @@ use super::Metrics;
 use crate::cluster::Cluster;
 use crate::deadline::after;
 use crate::error::{Error, Kind};
+use crate::watch;
 
 /// How long the last push may keep a client from ending.
 const LAST_PUSH: Duration = Duration::from_millis(500);
