@@ -202,7 +202,8 @@ mod tests {
                 })
             })
             .collect();
-        tokio::task::yield_now().await;
+        // All have had their turn when time moves.
+        tokio::time::sleep(Duration::from_millis(1)).await;
         sender.send_replace(());
         for task in tasks {
             task.await.unwrap();

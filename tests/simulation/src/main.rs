@@ -1,4 +1,5 @@
 //! Runs histories and says which seeds fail: `cargo xtask simulate --help`.
+#![expect(clippy::disallowed_methods, reason = "says how long it took")]
 
 use std::process::ExitCode;
 

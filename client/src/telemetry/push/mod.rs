@@ -87,7 +87,8 @@ impl Telemetry {
         cluster.any_metadata(deadline).await.map_err(|error| error.within("client instance id"))?;
         let mut standing = self.standing.clone();
         let told = cluster.until(deadline, standing.wait_for(|standing| !matches!(standing, Standing::Unknown))).await;
-        match told.and_then(Result::ok).map(|standing| *standing) {
+        let told = told.and_then(Result::ok).map(|()| *standing.borrow());
+        match told {
             Some(Standing::Known(id)) => Ok(id),
             Some(Standing::Off) => Err(Error::new(
                 Kind::UnsupportedVersion,

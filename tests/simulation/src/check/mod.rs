@@ -22,6 +22,9 @@ pub enum Rule {
     InTime,
 }
 
+/// Finds what breaks a rule.
+type Breaches = fn(&Evidence) -> Vec<String>;
+
 /// A rule that was broken, and by what.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Violation {
@@ -33,7 +36,7 @@ pub struct Violation {
 
 /// Everything in a history that breaks a rule.
 pub fn check(evidence: &Evidence) -> Vec<Violation> {
-    let rules: [(Rule, fn(&Evidence) -> Vec<String>); 5] = [
+    let rules: [(Rule, Breaches); 5] = [
         (Rule::NoLostWrite, writes::lost),
         (Rule::NoDuplicate, writes::duplicates),
         (Rule::InOrder, writes::out_of_order),
