@@ -19,8 +19,11 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, ensure};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::{ApiKey, CreateTopicsRequest, FindCoordinatorRequest, MetadataRequest, TopicName};
+use kafka_protocol::messages::{
+    ApiKey, BrokerId, CreateTopicsRequest, FindCoordinatorRequest, ListOffsetsRequest, MetadataRequest, TopicName,
+};
 use kafka_protocol::protocol::{Request, StrBytes};
 use ottla_broker::Broker;
 use real::{Connection, call, shared, unique, until};
@@ -137,9 +140,18 @@ impl Side {
         let response = call(self.bootstrap, 7, &request)?;
         ensure!(response.topics[0].error_code == 0, "{:?}", response.topics[0].error_message);
         for partition in 0..2 {
-            until("a leader", PATIENCE, || Ok(self.leader(partition).ok()))?;
+            until("a leader that knows it", PATIENCE, || Ok(self.is_led(partition).ok().filter(|is_led| *is_led)))?;
         }
         Ok(())
+    }
+
+    /// Whether a partition has a leader who has heard of it: others may tell before it has.
+    fn is_led(&self, partition: i32) -> Result<bool> {
+        let asked = ListOffsetsPartition::default().with_partition_index(partition).with_timestamp(-1);
+        let topic = ListOffsetsTopic::default().with_name(topic_name(&self.topic)).with_partitions(vec![asked]);
+        let request = ListOffsetsRequest::default().with_replica_id(BrokerId(-1)).with_topics(vec![topic]);
+        let response = call(self.leader(partition)?, 5, &request)?;
+        Ok(response.topics.iter().flat_map(|topic| &topic.partitions).all(|answer| answer.error_code == 0))
     }
 
     /// The broker that leads a partition of the topic.
