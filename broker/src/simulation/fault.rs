@@ -142,17 +142,17 @@ pub enum Fault {
     },
     /// A process stands still, as by SIGSTOP or while its machine sleeps. Lasts.
     PauseProcess {
-        /// The name it was admitted under.
+        /// The name it lives under.
         process: String,
     },
-    /// A process dies as by `kill -9`. Whoever admitted it may start another at the end. Lasts.
+    /// A process dies as by `kill -9`. It may start again at the end. Lasts.
     KillProcess {
-        /// The name it was admitted under.
+        /// The name it lives under.
         process: String,
     },
     /// The wall clock of a process is set.
     ShiftClock {
-        /// The name it was admitted under.
+        /// The name it lives under.
         process: String,
         /// Forward by so many milliseconds; back, if negative.
         milliseconds: i64,

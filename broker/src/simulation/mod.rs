@@ -42,7 +42,7 @@ use self::menu::Menu;
 pub use self::network::Network;
 pub use self::schedule::{Event, Schedule};
 pub use self::trace::Trace;
-pub use self::world::{Loss, ProcessFault, World};
+pub use self::world::{Loss, ProcessFault, Start, World};
 use crate::{ApiKey, Broker, Builder};
 
 /// What a history consists of, apart from its seed.
@@ -116,7 +116,7 @@ impl Simulation {
         self
     }
 
-    /// The names under which processes will be [admitted](World::admit), so that faults can befall them.
+    /// The names under which processes will [live](World::live), so that faults can befall them.
     pub fn processes<P: Into<String>>(mut self, processes: impl IntoIterator<Item = P>) -> Self {
         self.menu.processes.extend(processes.into_iter().map(Into::into));
         self

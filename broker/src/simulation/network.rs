@@ -78,7 +78,7 @@ impl Network {
         Self(Arc::new(Shared { broker, runtime: Handle::current(), state: Mutex::new(state), changed: Notify::new() }))
     }
 
-    /// Connects a process, known by the name it was [admitted](super::World::admit) under, to `host:port`: a node's
+    /// Connects a process, known by the name it [lives](super::World::live) under, to `host:port`: a node's
     /// address, or the [bootstrap](super::World::bootstrap) name.
     ///
     /// # Errors

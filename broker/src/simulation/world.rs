@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::io::DuplexStream;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::fault::Fault;
@@ -25,14 +28,37 @@ struct Shared {
     network: Network,
     began: Instant,
     state: Mutex<State>,
-    is_over: watch::Sender<bool>,
+    /// The faults are over.
+    over: Notify,
 }
 
 struct State {
     random: fastrand::Rng,
-    processes: BTreeMap<String, Box<dyn Fn(ProcessFault) + Send + Sync>>,
+    processes: BTreeMap<String, Admitted>,
     trace: Trace,
     losses: Vec<Loss>,
+    is_over: bool,
+}
+
+/// A process that faults can befall.
+struct Admitted {
+    befall: Arc<dyn Fn(ProcessFault) + Send + Sync>,
+    is_alive: bool,
+    /// Told when it may start again.
+    again: Arc<Notify>,
+}
+
+/// What one life of a process starts with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Start {
+    /// The name it was admitted under.
+    pub process: String,
+    /// 1 for its first life.
+    pub life: u32,
+    /// For all chance in it.
+    pub seed: u64,
+    network: Network,
 }
 
 /// What befalls a process.
@@ -43,8 +69,6 @@ pub enum ProcessFault {
     Kill,
     /// Nothing in it is to run before it is resumed.
     Pause,
-    /// It may start again under the same name.
-    Restart,
     /// It runs on.
     Resume,
     /// Its wall clock jumps forward by so many milliseconds, or back.
@@ -69,14 +93,15 @@ impl World {
     pub(super) fn new(seed: u64, broker: Broker) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let network = Network::new(broker.clone(), random.u64(..));
-        let state = State { random, processes: BTreeMap::new(), trace: Trace::default(), losses: Vec::new() };
+        let state =
+            State { random, processes: BTreeMap::new(), trace: Trace::default(), losses: Vec::new(), is_over: false };
         Self(Arc::new(Shared {
             seed,
             broker,
             network,
             began: Instant::now(),
             state: Mutex::new(state),
-            is_over: watch::Sender::new(false),
+            over: Notify::new(),
         }))
     }
 
@@ -116,33 +141,74 @@ impl World {
         self.lock().trace.note(now, line.into());
     }
 
-    /// Makes a process known, so that faults can befall it: `befall` is told which. The last one admitted under a name is
-    /// the one.
-    pub fn admit(&self, process: impl Into<String>, befall: impl Fn(ProcessFault) + Send + Sync + 'static) {
-        self.lock().processes.insert(process.into(), Box::new(befall));
+    /// Lets a process live, and again each time that it was killed and may start anew, until it comes to its end.
+    ///
+    /// `start` begins one life of it: it gives what is to be called when a fault befalls it, and the task that is its life.
+    ///
+    /// # Panics
+    /// If the life does.
+    pub async fn live<B, T>(&self, process: &str, start: impl Fn(Start) -> (B, JoinHandle<T>)) -> T
+    where
+        B: Fn(ProcessFault) + Send + Sync + 'static,
+    {
+        let mut life = 0;
+        loop {
+            life += 1;
+            let (network, seed) = (self.network().clone(), self.random(|random| random.u64(..)));
+            let (befall, mut task) = start(Start { process: process.to_owned(), life, seed, network });
+            let again = Arc::new(Notify::new());
+            let admitted = Admitted { befall: Arc::new(befall), is_alive: true, again: again.clone() };
+            self.lock().processes.insert(process.to_owned(), admitted);
+            tokio::select! {
+                biased;
+                ended = &mut task => match ended {
+                    Ok(result) => return result,
+                    Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                    // Who aborts the task has killed it in a way of his own.
+                    Err(_) => again.notified().await,
+                },
+                () = again.notified() => {}
+            }
+        }
     }
 
-    /// Tells a process of a fault; a killed one loses its connections.
+    /// Tells a living process of a fault; a killed one loses its connections.
     pub fn befall(&self, process: &str, fault: ProcessFault) {
+        let befall = {
+            let mut state = self.lock();
+            let Some(admitted) = state.processes.get_mut(process).filter(|admitted| admitted.is_alive) else { return };
+            admitted.is_alive = fault != ProcessFault::Kill;
+            admitted.befall.clone()
+        };
         // Not under the lock: it may well look at the world.
-        let befall = self.lock().processes.remove(process);
-        let Some(befall) = befall else { return };
         befall(fault);
-        self.lock().processes.entry(process.to_owned()).or_insert(befall);
         if fault == ProcessFault::Kill {
             self.network().disconnect(process);
         }
     }
 
+    /// Lets a killed process start again.
+    fn revive(&self, process: &str) {
+        let state = self.lock();
+        if let Some(admitted) = state.processes.get(process).filter(|admitted| !admitted.is_alive) {
+            admitted.again.notify_one();
+        }
+    }
+
     /// Waits until nothing goes wrong any more: all faults have ended, and what they broke is whole.
     pub async fn faults_over(&self) {
-        // The sender lives as long as this handle does.
-        let _ = self.0.is_over.subscribe().wait_for(|is_over| *is_over).await;
+        let over = self.0.over.notified();
+        tokio::pin!(over);
+        // Before the look: an end after it is not missed.
+        over.as_mut().enable();
+        if self.is_faulty() {
+            over.await;
+        }
     }
 
     /// False once the faults are over.
     pub fn is_faulty(&self) -> bool {
-        !*self.0.is_over.borrow()
+        !self.lock().is_over
     }
 
     /// Which records the cluster itself lost, by unclean elections and topics created anew.
@@ -190,7 +256,8 @@ impl World {
         tokio::time::sleep_until(self.0.began + end).await;
         self.note("faults are over");
         self.heal().await;
-        self.0.is_over.send_replace(true);
+        self.lock().is_over = true;
+        self.0.over.notify_waiters();
     }
 
     async fn apply(&self, fault: &Fault) {
@@ -246,7 +313,7 @@ impl World {
             Fault::Stop { node } => drop(broker.node(*node).start().await),
             Fault::Hold { .. } => broker.release(),
             Fault::PauseProcess { process } => self.befall(process, ProcessFault::Resume),
-            Fault::KillProcess { process } => self.befall(process, ProcessFault::Restart),
+            Fault::KillProcess { process } => self.revive(process),
             _ => {}
         }
     }
@@ -270,6 +337,16 @@ impl World {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Start {
+    /// Connects the process to `host:port`, through the network.
+    ///
+    /// # Errors
+    /// As [`Network::connect`].
+    pub fn connect(&self, host: &str, port: u16) -> io::Result<DuplexStream> {
+        self.network.connect(&self.process, host, port)
     }
 }
 

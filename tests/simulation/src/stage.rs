@@ -9,7 +9,6 @@ use ottla::Process;
 use ottla::net::MemoryConnector;
 use ottla_broker::simulation::{ProcessFault, World};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use crate::ledger::{Entry, Ledger, Operation};
 
@@ -54,26 +53,14 @@ impl Stage {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        for number in 1.. {
-            let network = self.world.network().clone();
-            let from = name.to_owned();
-            let seed = self.world.random(|random| random.u64(..));
-            let connector = MemoryConnector::new(move |host, port| network.connect(&from, host, port));
-            let process = Process::new(seed, connector);
-            let by: Arc<str> = format!("{name}#{number}").into();
-            let life = Life { stage: self.clone(), process: process.clone(), name: by, number };
-            let again = Arc::new(Notify::new());
-            self.world.admit(name, life.clone().befall(again.clone()));
-            let mut task = process.spawn(main(life));
-            tokio::select! {
-                biased;
-                ended = &mut task => match ended {
-                    Ok(()) => return,
-                    Err(error) => std::panic::resume_unwind(error.into_panic()),
-                },
-                () = again.notified() => {}
-            }
-        }
+        let live = self.world.live(name, |start| {
+            let number = start.life;
+            let process = Process::new(start.seed, MemoryConnector::new(move |host, port| start.connect(host, port)));
+            let name: Arc<str> = format!("{name}#{number}").into();
+            let life = Life { stage: self.clone(), process: process.clone(), name, number };
+            (life.clone().befall(), process.spawn(main(life)))
+        });
+        live.await;
     }
 }
 
@@ -124,10 +111,10 @@ impl Life {
     }
 
     /// What is done about faults of the process.
-    fn befall(self, again: Arc<Notify>) -> impl Fn(ProcessFault) + Send + Sync + 'static {
+    fn befall(self) -> impl Fn(ProcessFault) + Send + Sync + 'static {
         let paused = Mutex::new(None);
         move |fault| match fault {
-            ProcessFault::Kill if self.process.is_alive() => {
+            ProcessFault::Kill => {
                 self.process.kill();
                 self.did(Operation::Died);
             }
@@ -135,7 +122,6 @@ impl Life {
                 self.process.pause();
                 paused.lock().get_or_insert(self.stage.world.now());
             }
-            ProcessFault::Restart if !self.process.is_alive() => again.notify_one(),
             ProcessFault::Resume => {
                 self.process.resume();
                 if let Some(since) = paused.lock().take() {
