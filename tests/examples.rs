@@ -7,6 +7,8 @@ mod at_least_once;
 mod at_most_once;
 #[path = "../examples/rewind/main.rs"]
 mod rewind;
+#[path = "../examples/simulation/main.rs"]
+mod simulation;
 
 use ottla_broker::Broker;
 
@@ -23,6 +25,11 @@ async fn at_least_once_loses_nothing_and_repeats_what_was_not_committed() {
     let done = at_least_once::crash_and_go_on(&broker.address(), "jobs").await.unwrap();
     assert_eq!(done.join(" "), "0 1 0 1 2 3 4 5 6 7 8 9");
     assert_eq!(broker.committed("jobs-workers", "jobs", 0).unwrap().offset, 10);
+}
+
+#[test]
+fn each_order_has_one_invoice_whatever_goes_wrong() {
+    simulation::simulation().check(0..4, simulation::histories_invoice_each_order_once);
 }
 
 #[tokio::test]
