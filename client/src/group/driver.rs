@@ -34,7 +34,8 @@ enum Reply {
     Left,
     /// The answer to the heartbeat of that number, in the newer protocol.
     Modern(u64, Result<ConsumerGroupHeartbeatResponse, Error>),
-    Released(Result<(), Error>),
+    /// What came of the commit of that number.
+    Released(u64, Result<(), Error>),
     Synced(u64, Result<SyncGroupResponse, Error>),
 }
 
@@ -48,13 +49,13 @@ pub(crate) async fn run(core: Arc<Core>, group: Str) {
         loop {
             let work = core.state.lock().group_work(Instant::now(), &metadata);
             match work {
-                Some(GroupWork::Commit(identity, offsets)) => {
+                Some(GroupWork::Commit(number, identity, offsets)) => {
                     let commit = commit_before_rebalance(core.clone(), identity, offsets);
-                    requests.spawn(async move { Reply::Released(commit.await) });
+                    requests.spawn(async move { Reply::Released(number, commit.await) });
                 }
                 Some(GroupWork::Send(super::Step::Classic(step))) => send(&core, &group, *step, &mut requests),
                 Some(GroupWork::Send(super::Step::Modern(step))) => send_modern(&core, &group, *step, &mut requests),
-                Some(GroupWork::Send(super::Step::Commit)) => {}
+                Some(GroupWork::Send(super::Step::Commit(_))) => {}
                 None => break,
             }
         }
@@ -97,8 +98,8 @@ fn on_reply(core: &Arc<Core>, group: &Str, reply: Reply, requests: &mut JoinSet<
             state.on_modern_heartbeat(number, answer, now);
             None
         }
-        Reply::Released(outcome) => {
-            state.on_released(outcome, now);
+        Reply::Released(number, outcome) => {
+            state.on_released(number, outcome, now);
             None
         }
         Reply::Synced(attempt, answer) => {
@@ -175,7 +176,7 @@ fn send(core: &Arc<Core>, group: &Str, step: Step, requests: &mut JoinSet<Reply>
                 Reply::Left
             });
         }
-        Step::Commit | Step::Leave(None) => {}
+        Step::Commit(_) | Step::Leave(None) => {}
     }
 }
 
@@ -183,7 +184,7 @@ fn send_modern(core: &Arc<Core>, group: &Str, step: modern::Step, requests: &mut
     let (core, group) = (core.clone(), group.clone());
     let timeout = core.config.client.request_timeout;
     match step {
-        modern::Step::Commit => {}
+        modern::Step::Commit(_) => {}
         modern::Step::Heartbeat(request, number) => {
             let began = Instant::now();
             core.state.lock().metrics.coordinator.heartbeat_sent(began);

@@ -32,8 +32,8 @@ static NO_TOPICS: BTreeSet<Arc<str>> = BTreeSet::new();
 pub(crate) enum Step {
     /// For the driver of the classic protocol.
     Classic(Box<classic::Step>),
-    /// Commit what was released, and tell what came of it.
-    Commit,
+    /// Commit what was released, and tell what came of it, with this number.
+    Commit(u64),
     /// For the driver of the newer protocol.
     Modern(Box<modern::Step>),
 }
@@ -195,16 +195,17 @@ impl Membership {
         }
     }
 
-    /// What came of the commit that [`Step::Commit`] asked for.
+    /// What came of the commit of that number, which [`Step::Commit`] asked for.
     pub(crate) fn on_released(
         &mut self,
+        number: u64,
         outcome: Result<(), Error>,
         now: Instant,
         random: &mut fastrand::Rng,
     ) -> Option<Change> {
         match self {
-            Self::Classic(group) => group.on_released(outcome, now, random),
-            Self::Modern(group) => group.on_released(outcome, now, random),
+            Self::Classic(group) => group.on_released(number, outcome, now, random),
+            Self::Modern(group) => group.on_released(number, outcome, now, random),
         }
     }
 
@@ -252,7 +253,7 @@ impl Membership {
             Self::Classic(group) => {
                 let (step, change) = group.next(now, metadata)?;
                 let step = match step {
-                    classic::Step::Commit => Some(Step::Commit),
+                    classic::Step::Commit(number) => Some(Step::Commit(number)),
                     classic::Step::Leave(None) => None,
                     step => Some(Step::Classic(Box::new(step))),
                 };
@@ -261,7 +262,7 @@ impl Membership {
             Self::Modern(group) => {
                 let (step, change) = group.next(now, metadata)?;
                 let step = step.map(|step| match step {
-                    modern::Step::Commit => Step::Commit,
+                    modern::Step::Commit(number) => Step::Commit(number),
                     step => Step::Modern(Box::new(step)),
                 });
                 Some((step, change))

@@ -75,6 +75,8 @@ pub(crate) struct Classic {
     backoff: Backoff,
     /// Joins and syncs by number: an answer to an earlier one is stale.
     attempt: u64,
+    /// Commits before partitions are given up, by number: what came of one for an earlier release says nothing.
+    commits: u64,
     polls: usize,
     /// How many of these polls call the listener.
     calls: usize,
@@ -92,7 +94,8 @@ enum Phase {
     Committing {
         going: BTreeSet<TopicPartition>,
         until: Option<Instant>,
-        in_flight: bool,
+        /// The number of the commit in flight.
+        in_flight: Option<u64>,
     },
     /// Cannot go on; if not for ever, the poll after the one that says so tries again.
     Failed {
@@ -118,8 +121,8 @@ enum Phase {
 /// What is to be done next.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// Commit what was released, and tell [`Classic::on_released`].
-    Commit,
+    /// Commit what was released, and tell [`Classic::on_released`]. The number goes back with the outcome.
+    Commit(u64),
     Heartbeat(HeartbeatRequest),
     /// The number goes back with the answer.
     Join(JoinGroupRequest, u64),
@@ -166,6 +169,7 @@ impl Classic {
             heartbeat_in_flight: false,
             retry_at: None,
             attempt: 0,
+            commits: 0,
             polls: 0,
             calls: 0,
             last_poll: now,
@@ -280,7 +284,7 @@ impl Classic {
     /// What polls handed out is done with, and nothing more is handed out of the partitions that go.
     pub(crate) fn released(&mut self) {
         if let Phase::Releasing { going, until } = &mut self.phase {
-            self.phase = Phase::Committing { going: std::mem::take(going), until: *until, in_flight: false };
+            self.phase = Phase::Committing { going: std::mem::take(going), until: *until, in_flight: None };
         }
     }
 
@@ -337,10 +341,11 @@ impl Classic {
         match &mut self.phase {
             Phase::Unjoined if is_searching => {}
             Phase::Unjoined if self.retry_at.is_none_or(|at| at <= now) => return Some(self.join()),
-            Phase::Committing { in_flight, .. } if !*in_flight && self.retry_at.is_none_or(|at| at <= now) => {
-                *in_flight = true;
+            Phase::Committing { in_flight, .. } if in_flight.is_none() && self.retry_at.is_none_or(|at| at <= now) => {
+                self.commits += 1;
+                *in_flight = Some(self.commits);
                 self.retry_at = None;
-                return Some((Step::Commit, None));
+                return Some((Step::Commit(self.commits), None));
             }
             Phase::Assigning { .. } => {
                 if let Some(step) = self.assign(metadata) {
@@ -361,7 +366,7 @@ impl Classic {
     /// When [`next`](Self::next) is to be asked again, whatever else happens.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         let retry = match self.phase {
-            Phase::Unjoined | Phase::Committing { in_flight: false, .. } => self.retry_at,
+            Phase::Unjoined | Phase::Committing { in_flight: None, .. } => self.retry_at,
             _ => None,
         };
         let heartbeat = (self.sends_heartbeats() && !self.heartbeat_in_flight).then_some(self.heartbeat_at);
