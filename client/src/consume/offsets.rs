@@ -122,9 +122,9 @@ impl Consumer {
         let mut state = self.core.state.lock();
         state.check_open()?;
         for partition in partitions {
-            let assigned = state.positions.get_mut(partition).ok_or_else(|| unassigned("pause", partition))?;
-            assigned.is_paused = true;
-            assigned.queue.unshare();
+            if !state.pause(partition) {
+                return Err(unassigned("pause", partition));
+            }
         }
         Ok(())
     }

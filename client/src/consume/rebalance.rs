@@ -169,6 +169,8 @@ impl State {
             }
             self.positions.freeze(going);
             self.listening.revoke(going);
+            // The others have their room.
+            self.fetchers.values().for_each(|wake| wake.notify_one());
         }
         if !self.listening.must_revoke() {
             group.released();

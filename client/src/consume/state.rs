@@ -17,7 +17,7 @@ use super::fetch::Limits;
 use super::jitter::Jitter;
 use super::listening::{Call, Listening};
 use super::metrics::ConsumerMetrics;
-use super::position::{AS_OLD_AS_ALLOWED, EARLIEST, EndLookUp, LATEST, Place, Position, Positions};
+use super::position::{AS_OLD_AS_ALLOWED, Assigned, EARLIEST, EndLookUp, LATEST, Place, Position, Positions};
 use super::records::Part;
 use super::subscription::Subscription;
 use crate::TopicPartition;
@@ -325,14 +325,14 @@ impl State {
             return Settled::default();
         }
         let moved = (assigned.position() != Some(read.position)).then_some(read.position);
-        let mut settled = Settled { part: read.part, moved, fault: read.flaw, has_room: None };
+        let mut settled = Settled { part: read.part, moved, fault: read.flaw, wakes: None };
         if let Some(rest) = read.rest {
             assigned.queue.unpop(rest);
         }
         if assigned.is_full && assigned.queue.bytes() <= self.limits.partition_bytes {
             assigned.is_full = false;
             // Not always the leader's (KIP-392).
-            settled.has_room = assigned.source().and_then(|broker| self.fetchers.get(&broker)).cloned();
+            settled.wakes = assigned.source().and_then(|broker| self.fetchers.get(&broker)).cloned();
         }
         if let Some(position) = moved {
             self.positions.advance(&partition, position);
@@ -348,6 +348,9 @@ impl State {
         }
         if settled.fault.is_some() {
             self.positions.refetch(&partition, now, &mut self.jitter);
+            // It may wait for nothing: nothing is fetched behind what cannot be read.
+            let source = self.positions.get(&partition).and_then(Assigned::source);
+            settled.wakes = source.and_then(|broker| self.fetchers.get(&broker)).cloned();
         }
         // The others come first next time, so that what cannot be read does not keep them waiting.
         if is_full || settled.fault.is_some() {
@@ -360,6 +363,16 @@ impl State {
     pub(super) fn go_to(&mut self, partition: &TopicPartition, place: Place) -> bool {
         self.faults.remove(&Subject::Partition(partition.clone()));
         self.positions.start_over(partition, place)
+    }
+
+    /// Hands out nothing of this partition for now. False if it is not assigned.
+    pub(super) fn pause(&mut self, partition: &TopicPartition) -> bool {
+        let Some(assigned) = self.positions.get_mut(partition) else { return false };
+        assigned.is_paused = true;
+        assigned.queue.unshare();
+        // The others have its room.
+        self.wake_fetchers();
+        true
     }
 
     /// How far the position is from the end, and whether the end is to be looked up to know.
@@ -484,6 +497,8 @@ impl State {
         if !partitions.is_empty() {
             let held = &self.positions.partitions;
             self.turns.keep(|partition| held.contains_key(partition));
+            // The others have their room.
+            self.wake_fetchers();
         }
         if self.positions.partitions.is_empty() {
             self.give_up();
@@ -512,8 +527,8 @@ pub(super) struct Settled {
     /// Where the position stands now, if that is elsewhere.
     pub(super) moved: Option<Position>,
     pub(super) fault: Option<Error>,
-    /// The loop that waited for room.
-    pub(super) has_room: Option<Arc<Notify>>,
+    /// The loop that has something to fetch now, which it may not know.
+    pub(super) wakes: Option<Arc<Notify>>,
 }
 
 impl Taken {

@@ -30,6 +30,7 @@ use crate::group::{Identity, Step, classic};
 mod epochs;
 mod followers;
 mod together;
+mod wakes;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -157,6 +158,7 @@ impl Fixture {
             let is_full = read.part.as_ref().is_some_and(|part| part.count == left);
             let settled = self.state.settle(key, read, is_full, self.now);
             settled.part.into_iter().for_each(|part| records.push(part));
+            settled.wakes.into_iter().for_each(|wakes| wakes.notify_one());
         }
         self.state.poll_ended(self.now);
         records.iter().map(|record| (record.partition(), record.offset())).collect()
