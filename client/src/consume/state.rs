@@ -368,10 +368,12 @@ impl State {
     /// Hands out nothing of this partition for now. False if it is not assigned.
     pub(super) fn pause(&mut self, partition: &TopicPartition) -> bool {
         let Some(assigned) = self.positions.get_mut(partition) else { return false };
-        assigned.is_paused = true;
-        assigned.queue.unshare();
-        // The others have its room.
-        self.wake_fetchers();
+        // What is fetched of one that is paused already is copied as it comes.
+        if !std::mem::replace(&mut assigned.is_paused, true) && !assigned.queue.is_empty() {
+            assigned.queue.unshare();
+            // The others have its room.
+            self.wake_fetchers();
+        }
         true
     }
 

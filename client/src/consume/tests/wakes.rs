@@ -28,6 +28,15 @@ impl Fixture {
         let woken = pin!(self.state.fetchers[&1].notified());
         woken.poll(&mut Context::from_waker(Waker::noop())).is_ready()
     }
+
+    /// Where the memory of the first batch of `orders[0]` is.
+    fn memory(&mut self) -> *const u8 {
+        let queue = &mut self.state.positions.get_mut(&orders(0)).unwrap().queue;
+        let Some(decode::Item::Raw(batch)) = queue.pop() else { panic!("there is no batch") };
+        let memory = batch.bytes().as_ptr();
+        queue.unpop(decode::Item::Raw(batch));
+        memory
+    }
 }
 
 fn in_epoch_5(base: i64) -> Bytes {
@@ -77,4 +86,15 @@ fn room_that_a_partition_leaves_which_is_paused() {
     assert!(fixture.state.pause(&orders(0)));
     assert!(fixture.is_woken());
     assert_eq!(asked(fixture.plan(1)), [(1, 0)]);
+}
+
+#[test]
+fn a_partition_that_is_paused_again_is_not_copied_again() {
+    let mut fixture = Fixture::full_of_one();
+    let fetched = fixture.memory();
+    fixture.state.pause(&orders(0));
+    let copied = fixture.memory();
+    assert_ne!(fetched, copied, "it shares no memory with what else was fetched");
+    fixture.state.pause(&orders(0));
+    assert_eq!(fixture.memory(), copied);
 }
