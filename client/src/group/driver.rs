@@ -1,6 +1,7 @@
 //! The task of a member: it alone speaks to the coordinator about membership.
 #![expect(clippy::disallowed_methods, reason = "driver: owns the clock and the task")]
 
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 use super::classic::Step;
 use super::{Identity, Leave, modern};
 use crate::cluster::{Cluster, Coordinated, Lane};
-use crate::connection::Versions;
+use crate::connection::{Backoff, Versions};
 use crate::consume::{
     CoordinatorSensors, Core, GroupWork, PATIENCE, Questions, commit_before_rebalance, deadline, milliseconds,
 };
@@ -235,8 +236,34 @@ where
     Ok(response)
 }
 
-/// Takes leave of the coordinator.
+/// Takes leave of the coordinator: again, where it may have moved or may not have heard of it, as long as `timeout` allows.
 pub(crate) async fn leave(cluster: &Arc<Cluster>, group: &str, leave: Leave, timeout: Duration) -> Result<(), Error> {
+    again(cluster, timeout, |left| self::leave_once(cluster, group, leave.clone(), left)).await
+}
+
+/// Tries again what may pass, with the time that is left of `timeout`.
+pub(crate) async fn again<F: Future<Output = Result<(), Error>>>(
+    cluster: &Cluster,
+    timeout: Duration,
+    mut attempt: impl FnMut(Duration) -> F,
+) -> Result<(), Error> {
+    let until = deadline(timeout);
+    let client = cluster.config();
+    let mut backoff = Backoff::new(client.retry_backoff, client.retry_backoff_max);
+    loop {
+        let outcome = attempt(until.saturating_duration_since(Instant::now())).await;
+        let wait = cluster.runtime().random(|random| backoff.next(random));
+        match outcome {
+            Err(error) if error.is_retriable() && Instant::now() + wait < until => {
+                tracing::debug!(%error, "leaving is tried again");
+                tokio::time::sleep(wait).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn leave_once(cluster: &Arc<Cluster>, group: &str, leave: Leave, timeout: Duration) -> Result<(), Error> {
     let request = match leave {
         Leave::Classic(request) => request,
         Leave::Modern(farewell) => {
@@ -260,10 +287,15 @@ pub(crate) async fn leave(cluster: &Arc<Cluster>, group: &str, leave: Leave, tim
         Questions::after(PATIENCE),
         deadline(timeout),
     );
-    let (response, ..) = asked.await?;
+    let (response, _, broker) = asked.await?;
     let codes = std::iter::once(response.error_code).chain(response.members.iter().map(|member| member.error_code));
     match codes.into_iter().find(|code| !code.is_none() && *code != Code::UnknownMemberId) {
-        Some(code) => Err(Error::broker(code, format!("leave group {group}"))),
+        Some(code) => {
+            if code.refreshes_metadata() {
+                cluster.forget_coordinator(group, broker);
+            }
+            Err(Error::broker(code, format!("leave group {group}")))
+        }
         None => Ok(()),
     }
 }
