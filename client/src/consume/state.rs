@@ -236,9 +236,8 @@ impl State {
         self.metrics.polls.began(now);
         let mut began = PollBegan::default();
         self.release();
-        if self.mode == Mode::Subscribed
-            && let Some(group) = &mut self.group
-        {
+        // Also where nothing is subscribed to: it may be before this poll ends.
+        if let Some(group) = &mut self.group {
             began.wakes_group = group.poll_began();
             self.freeze_for_rebalance();
         }
@@ -251,13 +250,22 @@ impl State {
         Ok(began)
     }
 
-    pub(super) fn poll_ended(&mut self, now: Instant) {
+    /// The poll is over; one that rested to the end did not poll lately.
+    pub(super) fn poll_ended(&mut self, has_rested: bool, now: Instant) {
         self.metrics.polls.ended(now);
-        if self.mode == Mode::Subscribed
-            && let Some(group) = &mut self.group
-        {
+        if let Some(group) = self.group.as_mut().filter(|_| !has_rested) {
             group.poll_ended(now);
         }
+    }
+
+    /// A poll waits, and whoever began it need not come back. True if it counts as one no more.
+    pub(super) fn poll_rests(&mut self, now: Instant) -> bool {
+        self.group.as_mut().is_some_and(|group| group.poll_rests(now))
+    }
+
+    /// A poll that rested is looked after again. True if the group waited for that.
+    pub(super) fn poll_goes_on(&mut self) -> bool {
+        self.group.as_mut().is_some_and(Membership::poll_began)
     }
 
     /// The next call of the listener, by a poll or in place of one. It ends with [`call_ended`](Self::call_ended).

@@ -270,6 +270,16 @@ impl Modern {
         self.last_poll = now;
     }
 
+    /// A poll waits, and whoever began it need not come back: it counts as one until now, and again once it goes on, which
+    /// [`poll_began`](Self::poll_began) is told. False while a poll calls the listener: that counts by itself.
+    pub(crate) fn poll_rests(&mut self, now: Instant) -> bool {
+        if self.calls > 0 {
+            return false;
+        }
+        self.poll_ended(now);
+        true
+    }
+
     /// A poll calls the listener: as long as that takes, nothing is polled.
     pub(crate) fn call_began(&mut self, now: Instant) {
         self.calls += 1;
