@@ -207,6 +207,63 @@ async fn every_codec_is_read_with_headers_keys_and_nulls() {
     }
 }
 
+/// The client runs on a thread of its own; its callers need no runtime, whatever they call, whatever they drop.
+#[test]
+fn every_call_of_a_consumer_works_without_a_runtime_of_the_callers() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let broker = runtime
+        .block_on(async { Broker::start().topic("orders", 1).group_initial_rebalance_delay(Duration::ZERO).await });
+    append(&broker, 0..5);
+    let soon = Duration::from_secs(10);
+    let orders = partition(0);
+    let builder = || {
+        Consumer::builder(broker.address())
+            .group("billing")
+            .enable_auto_commit(false)
+            .auto_offset_reset(OffsetReset::Earliest)
+    };
+
+    let consumer = builder().build().unwrap();
+    wait(consumer.assign([orders.clone()])).unwrap();
+    assert_eq!(wait(consumer.poll(soon)).unwrap().len(), 5);
+    wait(consumer.seek(&orders, 3)).unwrap();
+    assert_eq!(wait(consumer.poll(soon)).unwrap().len(), 2);
+    assert_eq!(wait(consumer.poll(Duration::from_millis(20))).unwrap().len(), 0, "its timeout is the client's");
+    assert_eq!(wait(consumer.poll(Duration::ZERO)).unwrap().len(), 0);
+    wait(consumer.seek_to_beginning([&orders])).unwrap();
+    assert_eq!(wait(consumer.position(&orders)).unwrap(), 0);
+    wait(consumer.seek_to_end([&orders])).unwrap();
+    assert_eq!(wait(consumer.position(&orders)).unwrap(), 5);
+    wait(consumer.pause([&orders])).unwrap();
+    wait(consumer.resume([&orders])).unwrap();
+    wait(consumer.commit_offsets([(orders.clone(), 2)])).unwrap();
+    wait(consumer.enqueue_commit_offsets([(orders.clone(), 3)]).unwrap()).unwrap();
+    assert_eq!(wait(consumer.committed([&orders])).unwrap()[&orders].as_ref().unwrap().offset, 3);
+    wait(consumer.seek_to_committed()).unwrap();
+    assert_eq!(wait(consumer.position(&orders)).unwrap(), 3);
+    assert_eq!(wait(consumer.beginning_offsets([&orders])).unwrap()[&orders], 0);
+    assert_eq!(wait(consumer.end_offsets([&orders])).unwrap()[&orders], 5);
+    assert_eq!(wait(consumer.offsets_for_times([(orders.clone(), 1)])).unwrap().len(), 1);
+    assert_eq!(wait(consumer.partitions_for("orders")).unwrap(), std::slice::from_ref(&orders));
+    wait(consumer.unsubscribe()).unwrap();
+    wait(consumer.close(soon)).unwrap();
+
+    let consumer = builder().build().unwrap();
+    wait(consumer.subscribe(["orders"])).unwrap();
+    let mut stream = consumer.stream();
+    assert_eq!(wait(next(&mut stream)).unwrap().unwrap().offset, 3);
+    wait(consumer.enforce_rebalance("")).unwrap();
+    wait(consumer.unsubscribe()).unwrap();
+    wait(consumer.subscribe(["orders"])).unwrap();
+    assert_eq!(wait(next(&mut stream)).unwrap().unwrap().offset, 3);
+    drop(stream);
+    wait(consumer.commit()).unwrap();
+    // What it has to say, it says behind its caller.
+    drop(consumer);
+    runtime.block_on(broker.until(|broker| broker.group("billing").is_none_or(|group| group.members.is_empty())));
+    assert_eq!(broker.committed("billing", "orders", 0).unwrap().offset, 4);
+}
+
 /// The client runs on a thread of its own; its callers need no runtime.
 #[test]
 fn a_consumer_works_over_tcp_without_a_runtime_of_the_callers() {
