@@ -177,6 +177,11 @@ impl State {
         }
     }
 
+    /// Whether nothing is to be handed out before the group's coordinator has said that this is still a member.
+    pub(crate) fn is_in_doubt(&self, now: Instant) -> bool {
+        self.group.as_ref().is_some_and(|group| group.is_in_doubt(now))
+    }
+
     /// Whether a poll has something to say or to do, beside handing out records.
     pub(crate) fn wakes_polls(&self) -> bool {
         !self.faults.is_empty() || self.listening.is_due() || self.group.as_ref().is_some_and(Membership::has_failed)

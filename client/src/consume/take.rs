@@ -20,8 +20,14 @@ impl Core {
         let mut decompressor = self.decompressor.lock();
         let mut records = Records::default();
         let mut tally = Tally::default();
-        if let Some(fault) = self.state.lock().next_fault() {
-            return Err(fault);
+        {
+            let mut state = self.state.lock();
+            if let Some(fault) = state.next_fault() {
+                return Err(fault);
+            }
+            if state.is_in_doubt(now) {
+                return Ok(records);
+            }
         }
         while records.len() < max {
             let Some(taken) = self.state.lock().take() else { break };

@@ -85,6 +85,7 @@ pub(crate) async fn run(core: Arc<Core>, group: Str) {
 fn on_reply(core: &Arc<Core>, group: &Str, reply: Reply, requests: &mut JoinSet<Reply>) {
     let now = Instant::now();
     let mut state = core.state.lock();
+    let was_in_doubt = state.is_in_doubt(now);
     let step = match reply {
         Reply::Heartbeat(sender, answer) => {
             state.on_heartbeat(&sender, answer, now);
@@ -108,7 +109,7 @@ fn on_reply(core: &Arc<Core>, group: &Str, reply: Reply, requests: &mut JoinSet<
             None
         }
     };
-    if state.wakes_polls() {
+    if was_in_doubt || state.wakes_polls() {
         core.ready.notify_waiters();
     }
     drop(state);

@@ -288,6 +288,15 @@ impl Membership {
         }
     }
 
+    /// Whether the process did not run for as long as a session lasts: nothing is to be handed out before it is known
+    /// whether the partitions are others' now. How long a session of the newer protocol lasts, only its coordinator knows.
+    pub(crate) fn is_in_doubt(&self, now: Instant) -> bool {
+        match self {
+            Self::Classic(group) => group.is_in_doubt(now),
+            Self::Modern(_) => false,
+        }
+    }
+
     /// When [`next`](Self::next) is to be asked again, whatever else happens.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         match self {

@@ -71,6 +71,8 @@ pub(crate) struct Classic {
     group_topics: BTreeSet<Arc<str>>,
     heartbeat_at: Instant,
     heartbeat_in_flight: bool,
+    /// The last heartbeat went out too late, and is not answered.
+    has_slept: bool,
     retry_at: Option<Instant>,
     backoff: Backoff,
     /// Joins and syncs by number: an answer to an earlier one is stale.
@@ -167,6 +169,7 @@ impl Classic {
             group_topics: BTreeSet::new(),
             heartbeat_at: now,
             heartbeat_in_flight: false,
+            has_slept: false,
             retry_at: None,
             attempt: 0,
             commits: 0,
@@ -366,11 +369,25 @@ impl Classic {
             _ => {}
         }
         if self.sends_heartbeats() && !self.heartbeat_in_flight && self.heartbeat_at <= now {
+            self.has_slept = self.is_late(now);
             self.heartbeat_in_flight = true;
             self.heartbeat_at = after(now, self.settings.heartbeat_interval);
             return Some((Step::Heartbeat(self.heartbeat()), None));
         }
         None
+    }
+
+    /// Whether the process did not run for as long as a session lasts, stopped or starved: the partitions may be others' by
+    /// now, which the answer to the next heartbeat tells, or its failure leaves open. A coordinator that does not answer
+    /// is no such reason: heartbeats go out in time all the same.
+    pub(crate) fn is_in_doubt(&self, now: Instant) -> bool {
+        self.sends_heartbeats() && (self.has_slept || self.is_late(now))
+    }
+
+    /// Whether the heartbeat that is due should have gone out before the session ended that the last one renewed.
+    fn is_late(&self, now: Instant) -> bool {
+        let patience = self.settings.session_timeout.saturating_sub(self.settings.heartbeat_interval);
+        !self.heartbeat_in_flight && after(self.heartbeat_at, patience) <= now
     }
 
     /// When [`next`](Self::next) is to be asked again, whatever else happens.
@@ -454,6 +471,7 @@ impl Classic {
         self.assigned_by = None;
         self.group_topics.clear();
         self.heartbeat_in_flight = false;
+        self.has_slept = false;
         self.backoff.reset();
         self.retry_at = None;
     }

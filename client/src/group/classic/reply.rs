@@ -68,6 +68,7 @@ impl Classic {
         self.identity = Identity { generation: response.generation_id, member_id: response.member_id.unshared() };
         self.backoff.reset();
         self.heartbeat_in_flight = false;
+        self.has_slept = false;
         self.heartbeat_at = after(now, self.settings.heartbeat_interval);
         self.assigned_by = None;
         self.group_topics.clear();
@@ -192,6 +193,7 @@ impl Classic {
             return NOTHING;
         }
         self.heartbeat_in_flight = false;
+        self.has_slept = false;
         let soon = after(now, self.settings.retry_backoff);
         match answer {
             Ok(Code::None) => {}

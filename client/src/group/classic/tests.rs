@@ -329,6 +329,29 @@ fn a_commit_of_an_earlier_release_does_not_count_for_a_later_one() {
     assert!(matches!(fixture.next(), Does::Joins(_)));
 }
 
+/// A session lasts 45 s from when the coordinator has heard of the member, three before its next heartbeat.
+#[test]
+fn a_member_that_could_not_send_heartbeats_for_a_session_is_in_doubt_until_one_is_answered() {
+    let lost = || Err(Error::new(Kind::Connection, "lost"));
+    for answer in [Ok(Code::None), Ok(Code::CoordinatorLoadInProgress), lost()] {
+        let mut fixture = Fixture::stable();
+        let sender = fixture.group.identity.clone();
+        fixture.now += 45 * SECOND - SECOND / 10;
+        assert!(!fixture.group.is_in_doubt(fixture.now), "its session may last yet");
+        fixture.now += SECOND / 10;
+        assert!(fixture.group.is_in_doubt(fixture.now));
+        assert_eq!(fixture.next(), Does::Heartbeats);
+        assert!(fixture.group.is_in_doubt(fixture.now), "it is asked");
+        fixture.group.on_heartbeat(&sender, answer, fixture.now);
+        assert!(!fixture.group.is_in_doubt(fixture.now));
+        // One that is not answered for long is no such reason.
+        fixture.now += 3 * SECOND;
+        assert_eq!(fixture.next(), Does::Heartbeats);
+        fixture.now += 100 * SECOND;
+        assert!(!fixture.group.is_in_doubt(fixture.now));
+    }
+}
+
 /// edges 53, 54
 #[test]
 fn an_expelled_member_loses_all_and_keeps_its_id_only_if_that_is_still_known() {
