@@ -46,6 +46,9 @@ struct Described {
     r#type: String,
     protocol_type: String,
     assignor: String,
+    /// Of the newer protocol alone, as what else is said of epochs and targets (KIP-848).
+    group_epoch: Option<i32>,
+    target_assignment_epoch: Option<i32>,
     coordinator: i32,
     members: Vec<Member>,
     partitions: Vec<Partition>,
@@ -58,6 +61,8 @@ struct Member {
     client_id: String,
     host: String,
     partitions: usize,
+    member_epoch: Option<i32>,
+    target_partitions: Option<usize>,
 }
 
 /// A partition that is committed or given to a member.
@@ -69,6 +74,8 @@ struct Partition {
     end_offset: Option<i64>,
     lag: Option<i64>,
     member_id: Option<String>,
+    /// Who is to have it once the group has settled.
+    target_member_id: Option<String>,
 }
 
 pub(crate) async fn run(args: Args, settings: &Settings, json: bool) -> Result<(), Failure> {
@@ -156,8 +163,13 @@ async fn with_offsets(admin: &Admin, group: GroupDescription) -> Result<Describe
         .iter()
         .flat_map(|member| member.assignment.iter().map(|of| (of, member.member_id.as_str())))
         .collect();
-    let all: BTreeSet<TopicPartition> =
-        committed.keys().cloned().chain(owners.keys().map(|of| (*of).clone())).collect();
+    let targets: BTreeMap<&TopicPartition, &str> = group
+        .members
+        .iter()
+        .flat_map(|member| member.target_assignment.iter().flatten().map(|of| (of, member.member_id.as_str())))
+        .collect();
+    let given = owners.keys().chain(targets.keys()).map(|of| (*of).clone());
+    let all: BTreeSet<TopicPartition> = committed.keys().cloned().chain(given).collect();
     let ends = admin.list_offsets(all.iter().cloned(), OffsetSpec::Latest).await;
     let partitions = all.iter().map(|of| {
         let committed = committed.get(of).and_then(|offset| offset.as_ref().ok()).map(|committed| committed.offset);
@@ -170,6 +182,7 @@ async fn with_offsets(admin: &Admin, group: GroupDescription) -> Result<Describe
             // Below zero where a topic was created anew since, or its log lost its end: that should be seen.
             lag: committed.zip(end_offset).map(|(committed, end)| end.saturating_sub(committed)),
             member_id: owners.get(of).map(|owner| (*owner).to_owned()),
+            target_member_id: targets.get(of).map(|owner| (*owner).to_owned()),
         }
     });
     let members = group.members.iter().map(|member| Member {
@@ -178,6 +191,8 @@ async fn with_offsets(admin: &Admin, group: GroupDescription) -> Result<Describe
         client_id: member.client_id.clone(),
         host: member.host.clone(),
         partitions: member.assignment.len(),
+        member_epoch: member.member_epoch,
+        target_partitions: member.target_assignment.as_ref().map(Vec::len),
     });
     Ok(Described {
         group: group.group.clone(),
@@ -185,6 +200,8 @@ async fn with_offsets(admin: &Admin, group: GroupDescription) -> Result<Describe
         r#type: group.group_type.to_string(),
         protocol_type: group.protocol_type.clone(),
         assignor: group.assignor.clone(),
+        group_epoch: group.group_epoch,
+        target_assignment_epoch: group.target_assignment_epoch,
         coordinator: group.coordinator,
         members: members.collect(),
         partitions: partitions.collect(),
@@ -193,7 +210,8 @@ async fn with_offsets(admin: &Admin, group: GroupDescription) -> Result<Describe
 
 fn print_description(group: &Described) -> Result<(), Failure> {
     let assignor = if group.assignor.is_empty() { String::new() } else { format!(", {} assignor", group.assignor) };
-    output::line(format_args!("{}  {}{assignor}, coordinator {}", group.group, group.state, group.coordinator))?;
+    let epoch = group.group_epoch.map(|epoch| format!(", epoch {epoch}")).unwrap_or_default();
+    output::line(format_args!("{}  {}{assignor}{epoch}, coordinator {}", group.group, group.state, group.coordinator))?;
     if !group.partitions.is_empty() {
         let mut table = Table::new(&["TOPIC", ">PARTITION", ">COMMITTED", ">END", ">LAG", "MEMBER"]);
         for partition in &group.partitions {
@@ -209,10 +227,18 @@ fn print_description(group: &Described) -> Result<(), Failure> {
         table.print()?;
     }
     if !group.members.is_empty() {
-        let mut table = Table::new(&["MEMBER", "CLIENT", "HOST", ">PARTITIONS"]);
+        // Only where the coordinator shares the partitions out may a member be on its way to others than it has.
+        let has_targets = group.group_epoch.is_some();
+        let mut columns = vec!["MEMBER", "CLIENT", "HOST", ">PARTITIONS"];
+        columns.extend(if has_targets { &[">TARGET", ">EPOCH"][..] } else { &[] });
+        let mut table = Table::new(&columns);
         for member in &group.members {
-            let (id, client) = (member.member_id.clone(), member.client_id.clone());
-            table.row([id, client, member.host.clone(), member.partitions.to_string()]);
+            let mut row = vec![member.member_id.clone(), member.client_id.clone(), member.host.clone()];
+            row.push(member.partitions.to_string());
+            if has_targets {
+                row.extend([or_dash(member.target_partitions), or_dash(member.member_epoch)]);
+            }
+            table.row(row);
         }
         table.print()?;
     }

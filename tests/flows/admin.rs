@@ -1,7 +1,9 @@
 //! Administration: each item of a call with a result of its own, from whichever broker knows.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use ottla::config::GroupProtocol;
 use ottla::{
     Admin, AdminBuilder, Code, GroupState, GroupType, Kind, NewTopic, OffsetSpec, Producer, Record, TopicPartition,
 };
@@ -315,6 +317,44 @@ async fn a_group_is_described_with_its_members_and_what_each_was_given() {
         assert!(!member.host.is_empty());
     }
     assert_eq!(described["nobody"].as_ref().unwrap_err().code(), Some(Code::GroupIdNotFound));
+}
+
+/// KIP-848: what a member has, and what it is to have once others have given it up.
+#[tokio::test(start_paused = true)]
+async fn a_group_whose_coordinator_assigns_is_described_with_its_epochs_and_targets() {
+    let broker = Broker::start().topic("orders", 2).in_memory_only().await;
+    let member = |id: &str| {
+        // From the seed comes the member's id.
+        let builder = consume::builder(&broker).seed(id.len() as u64).group("billing").client_id(id).client_rack("r1");
+        builder.group_protocol(GroupProtocol::Consumer).build().unwrap()
+    };
+    let (first, second) = (member("first"), member("second"));
+    first.subscribe(["orders"]).await.unwrap();
+    broker.until(|_| first.assignment().len() == 2).await;
+    let admin = admin(&broker);
+    let before = admin.describe_groups(["billing"]).await.remove("billing").unwrap().unwrap();
+    // It has records that it is not done with: what it is to give up it keeps for now.
+    broker.append("orders", 0, ["tea"]).unwrap();
+    while first.poll(Duration::from_secs(1)).await.unwrap().is_empty() {}
+    second.subscribe(["orders"]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+
+    let after = admin.describe_groups(["billing"]).await.remove("billing").unwrap().unwrap();
+
+    assert_eq!((&before.state, &after.state), (&GroupState::Stable, &GroupState::Reconciling));
+    assert_eq!((after.group_type, after.assignor.as_str()), (GroupType::Consumer, "uniform"));
+    assert!(after.group_epoch > before.group_epoch);
+    assert_eq!(after.target_assignment_epoch, after.group_epoch);
+    let of = |client: &str| after.members.iter().find(|member| member.client_id == client).unwrap();
+    assert_eq!(of("first").assignment, first.assignment());
+    assert_eq!((of("first").assignment.len(), of("second").assignment.len()), (2, 0));
+    let targets: BTreeSet<_> =
+        after.members.iter().flat_map(|member| member.target_assignment.iter().flatten()).collect();
+    assert!(after.members.iter().all(|member| member.target_assignment.as_ref().unwrap().len() == 1));
+    assert_eq!(targets.len(), 2, "one each");
+    assert_eq!((of("first").member_epoch, of("second").member_epoch), (before.group_epoch, after.group_epoch));
+    assert!(after.members.iter().all(|member| member.is_upgraded == Some(true)));
+    assert!(after.members.iter().all(|member| member.rack_id.as_deref() == Some("r1")));
 }
 
 #[tokio::test(start_paused = true)]

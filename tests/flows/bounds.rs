@@ -1,9 +1,12 @@
 //! What a consumer costs at most, of each kind: requests while nothing comes, memory while nobody polls, time to close
 //! when nobody is there.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ottla::config::GroupProtocol;
+use ottla::net::MemoryConnector;
 use ottla::{Consumer, Error, ShareConsumer, TopicPartition};
 use ottla_broker::{ApiKey, Broker};
 use tokio::time::Instant;
@@ -235,6 +238,35 @@ async fn closing_ends_in_time_when_the_whole_cluster_is_dead() {
                 }
             }
         }
+    }
+}
+
+/// edge 86: it is tried again, and not without end: by the backoff of connections, which is a second in the long run.
+#[tokio::test(start_paused = true)]
+async fn closing_a_member_of_a_cluster_that_refuses_connections_is_no_busy_loop() {
+    for protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
+        let broker = cluster().await;
+        broker.append("orders", 0, ["tea"]).unwrap();
+        let attempts = Arc::new(AtomicUsize::new(0));
+        let connector = MemoryConnector::new({
+            let (broker, attempts) = (broker.clone(), attempts.clone());
+            move |host, port| {
+                attempts.fetch_add(1, Ordering::Relaxed);
+                broker.connect(&format!("{host}:{port}"))
+            }
+        });
+        let consumer = builder(&broker).connector(connector).group("billing").group_protocol(protocol).build().unwrap();
+        consumer.subscribe(["orders"]).await.unwrap();
+        while consumer.poll(SECOND).await.unwrap().is_empty() {}
+        for node in 0..2 {
+            broker.node(node).stop().await;
+        }
+        attempts.store(0, Ordering::Relaxed);
+        let start = Instant::now();
+        consumer.close(30 * SECOND).await.unwrap_err();
+        assert!(start.elapsed() <= 30 * SECOND, "{protocol:?}");
+        let attempts = attempts.load(Ordering::Relaxed);
+        assert!((10..=150).contains(&attempts), "{protocol:?}: {attempts} connections");
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use ottla::{Consumer, TopicPartition};
+use ottla::{Admin, Consumer, NewTopic, TopicPartition};
 use ottla_broker::{ApiKey, Broker};
 use ottla_wire::Code;
 
 use crate::consume::{builder, partition, read};
+use crate::pipes;
 
 /// Three nodes in racks a, b and c, each with a replica; node 0 leads.
 async fn cluster() -> Broker {
@@ -167,6 +168,35 @@ async fn a_backlog_larger_than_the_buffer_is_read_from_a_follower_to_its_end() {
         found += records.len();
     }
     assert!(asked(&broker).contains(&node), "{:?}", asked(&broker));
+}
+
+/// edge 86: the leader goes on naming it. While its fetch waits for another partition, refills ask it again.
+#[tokio::test(start_paused = true)]
+async fn a_follower_that_does_not_answer_is_no_reason_to_ask_its_leader_again_and_again() {
+    const SECONDS: usize = 20;
+    let broker = cluster().await;
+    let admin = Admin::builder(broker.address())
+        .connector(pipes(&broker))
+        .runtime(tokio::runtime::Handle::current())
+        .build()
+        .unwrap();
+    // Of which the leader has the only replica of some partition.
+    let bills = NewTopic::new("bills").partitions(3).replication_factor(1);
+    admin.create_topics([bills]).await.remove("bills").unwrap().unwrap();
+    let leader = broker.leader("orders", 0).unwrap();
+    let alone = (0..3).find(|number| broker.leader("bills", *number) == Some(leader)).unwrap();
+    let (node, rack) = follower(&broker);
+    broker.on(ApiKey::Fetch).node(node).always().refuse();
+    let consumer = builder(&broker).client_rack(rack).build().unwrap();
+    consumer.assign([partition(0), TopicPartition::new("bills", alone)]).await.unwrap();
+    assert!(consumer.poll(Duration::from_secs(1)).await.unwrap().is_empty());
+    broker.forget_requests();
+    let timeout = Duration::from_secs(SECONDS as u64);
+    assert!(consumer.poll(timeout).await.unwrap().is_empty());
+    let fetches = broker.requests().iter().filter(|request| request.api == ApiKey::Fetch).count();
+    // In a tenth of a second: one that waits, and two rounds of a refill that names the follower and a fetch that it refuses.
+    assert!(fetches <= SECONDS * 10 * 5, "{fetches} fetches in {SECONDS} s");
+    assert!(asked(&broker).contains(&node), "it is tried again");
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,8 +7,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream;
-use ottla::config::OffsetReset;
-use ottla::{Consumer, Error, OwnedRecord, Producer, Record, RecordStream};
+use ottla::config::{GroupProtocol, OffsetReset};
+use ottla::{
+    Called, Consumer, Error, OwnedRecord, Producer, RebalanceListener, Record, RecordStream, Subscription,
+    TopicPartition,
+};
 use ottla_broker::Broker;
 use tokio::time::Instant;
 
@@ -91,6 +94,74 @@ async fn of_a_stream_that_is_committed_which_was_followed_by_another() {
     assert_eq!(next(&mut stream).await.unwrap().unwrap().offset, 4);
 }
 
+/// edge 59: a stream whose item is awaited polls, however long that takes; one that nobody polls does not.
+#[tokio::test(start_paused = true)]
+async fn a_member_stays_while_its_stream_is_awaited_and_leaves_when_nobody_polls_that() {
+    const INTERVAL: Duration = Duration::from_secs(60);
+    for protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
+        let broker = orders().await;
+        append(&broker, 0..1);
+        let consumer =
+            builder(&broker).group("billing").group_protocol(protocol).max_poll_interval(INTERVAL).build().unwrap();
+        consumer.subscribe(["orders"]).await.unwrap();
+        let members = || broker.group("billing").map_or(0, |group| group.members.len());
+        let mut stream = consumer.stream();
+        next(&mut stream).await.unwrap().unwrap();
+        assert!(tokio::time::timeout(10 * INTERVAL, next(&mut stream)).await.is_err(), "there is nothing");
+        assert_eq!(members(), 1, "{protocol:?}: it was awaited");
+        // The wait is begun, and whoever awaited it has gone.
+        tokio::time::sleep(INTERVAL / 2).await;
+        assert_eq!(members(), 1, "{protocol:?}: not for too long yet");
+        tokio::time::sleep(INTERVAL).await;
+        assert_eq!(members(), 0, "{protocol:?}: its partitions are others' now");
+        append(&broker, 1..2);
+        assert_eq!(next(&mut stream).await.unwrap().unwrap().value.as_deref(), Some(&b"0"[..]), "nobody committed");
+        assert_eq!(next(&mut stream).await.unwrap().unwrap().value.as_deref(), Some(&b"1"[..]));
+        assert_eq!(members(), 1, "{protocol:?}: polled again");
+    }
+}
+
+/// What does not poll is the wait for the listener, though the stream is awaited.
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_hangs_in_a_stream_costs_the_membership() {
+    struct Hangs;
+    impl RebalanceListener for Hangs {
+        fn on_partitions_assigned<'a>(&'a self, _: &'a Consumer, _: &'a [TopicPartition]) -> Called<'a> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let broker = orders().await;
+    let consumer = builder(&broker).group("billing").max_poll_interval(Duration::from_secs(60)).build().unwrap();
+    consumer.subscribe_to(Subscription::topics(["orders"]).listener(Hangs)).await.unwrap();
+    let mut stream = consumer.stream();
+    assert!(tokio::time::timeout(Duration::from_secs(50), next(&mut stream)).await.is_err());
+    assert_eq!(broker.group("billing").unwrap().members.len(), 1);
+    assert!(tokio::time::timeout(Duration::from_secs(50), next(&mut stream)).await.is_err());
+    assert!(broker.group("billing").is_none_or(|group| group.members.is_empty()));
+}
+
+/// A poll that outlasts a subscription, in either direction, is no poll of the next.
+#[tokio::test(start_paused = true)]
+async fn a_poll_of_an_earlier_subscription_keeps_no_later_one() {
+    const INTERVAL: Duration = Duration::from_secs(60);
+    let broker = orders().await;
+    let consumer = builder(&broker).group("billing").max_poll_interval(INTERVAL).build().unwrap();
+    consumer.subscribe(["orders"]).await.unwrap();
+    let polling = tokio::spawn({
+        let consumer = consumer.clone();
+        async move { consumer.poll(INTERVAL / 2).await }
+    });
+    broker.until(|_| !consumer.assignment().is_empty()).await;
+    consumer.unsubscribe().await.unwrap();
+    consumer.assign([partition(0)]).await.unwrap();
+    assert!(polling.await.unwrap().unwrap().is_empty());
+    consumer.unsubscribe().await.unwrap();
+    consumer.subscribe(["orders"]).await.unwrap();
+    broker.until(|_| !consumer.assignment().is_empty()).await;
+    tokio::time::sleep(2 * INTERVAL).await;
+    assert!(consumer.assignment().is_empty(), "nobody polls");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_error_does_not_end_a_stream() {
     let broker = orders().await;
@@ -134,6 +205,63 @@ async fn every_codec_is_read_with_headers_keys_and_nulls() {
             }
         }
     }
+}
+
+/// The client runs on a thread of its own; its callers need no runtime, whatever they call, whatever they drop.
+#[test]
+fn every_call_of_a_consumer_works_without_a_runtime_of_the_callers() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let broker = runtime
+        .block_on(async { Broker::start().topic("orders", 1).group_initial_rebalance_delay(Duration::ZERO).await });
+    append(&broker, 0..5);
+    let soon = Duration::from_secs(10);
+    let orders = partition(0);
+    let builder = || {
+        Consumer::builder(broker.address())
+            .group("billing")
+            .enable_auto_commit(false)
+            .auto_offset_reset(OffsetReset::Earliest)
+    };
+
+    let consumer = builder().build().unwrap();
+    wait(consumer.assign([orders.clone()])).unwrap();
+    assert_eq!(wait(consumer.poll(soon)).unwrap().len(), 5);
+    wait(consumer.seek(&orders, 3)).unwrap();
+    assert_eq!(wait(consumer.poll(soon)).unwrap().len(), 2);
+    assert_eq!(wait(consumer.poll(Duration::from_millis(20))).unwrap().len(), 0, "its timeout is the client's");
+    assert_eq!(wait(consumer.poll(Duration::ZERO)).unwrap().len(), 0);
+    wait(consumer.seek_to_beginning([&orders])).unwrap();
+    assert_eq!(wait(consumer.position(&orders)).unwrap(), 0);
+    wait(consumer.seek_to_end([&orders])).unwrap();
+    assert_eq!(wait(consumer.position(&orders)).unwrap(), 5);
+    wait(consumer.pause([&orders])).unwrap();
+    wait(consumer.resume([&orders])).unwrap();
+    wait(consumer.commit_offsets([(orders.clone(), 2)])).unwrap();
+    wait(consumer.enqueue_commit_offsets([(orders.clone(), 3)]).unwrap()).unwrap();
+    assert_eq!(wait(consumer.committed([&orders])).unwrap()[&orders].as_ref().unwrap().offset, 3);
+    wait(consumer.seek_to_committed()).unwrap();
+    assert_eq!(wait(consumer.position(&orders)).unwrap(), 3);
+    assert_eq!(wait(consumer.beginning_offsets([&orders])).unwrap()[&orders], 0);
+    assert_eq!(wait(consumer.end_offsets([&orders])).unwrap()[&orders], 5);
+    assert_eq!(wait(consumer.offsets_for_times([(orders.clone(), 1)])).unwrap().len(), 1);
+    assert_eq!(wait(consumer.partitions_for("orders")).unwrap(), std::slice::from_ref(&orders));
+    wait(consumer.unsubscribe()).unwrap();
+    wait(consumer.close(soon)).unwrap();
+
+    let consumer = builder().build().unwrap();
+    wait(consumer.subscribe(["orders"])).unwrap();
+    let mut stream = consumer.stream();
+    assert_eq!(wait(next(&mut stream)).unwrap().unwrap().offset, 3);
+    wait(consumer.enforce_rebalance("")).unwrap();
+    wait(consumer.unsubscribe()).unwrap();
+    wait(consumer.subscribe(["orders"])).unwrap();
+    assert_eq!(wait(next(&mut stream)).unwrap().unwrap().offset, 3);
+    drop(stream);
+    wait(consumer.commit()).unwrap();
+    // What it has to say, it says behind its caller.
+    drop(consumer);
+    runtime.block_on(broker.until(|broker| broker.group("billing").is_none_or(|group| group.members.is_empty())));
+    assert_eq!(broker.committed("billing", "orders", 0).unwrap().offset, 4);
 }
 
 /// The client runs on a thread of its own; its callers need no runtime.

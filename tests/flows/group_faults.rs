@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ottla::config::AssignmentStrategy;
 use ottla::{Code, Consumer, Retry};
 use ottla_broker::{ApiKey, Broker};
 use tokio::time::Instant;
@@ -291,4 +292,75 @@ async fn what_a_member_had_when_it_died_is_read_by_another() {
     }
     assert_eq!(all.values().map(Vec::len).sum::<usize>(), 14, "what was committed is not read again");
     assert_eq!(heir.position(&partition(0)).await.unwrap(), 10);
+}
+
+/// edge 56: another member may have read on meanwhile. A partition that is back is not the one that was lost.
+#[tokio::test(start_paused = true)]
+async fn a_commit_whose_partition_was_lost_and_is_back_when_its_turn_comes_writes_nothing() {
+    let broker = cluster(1, 1).await;
+    append(&broker, 0, 0..9);
+    let strategy = vec![AssignmentStrategy::CooperativeSticky];
+    let consumer = join(member(&broker, "m").enable_auto_commit(false).partition_assignment_strategy(strategy)).await;
+    read(&consumer, 9).await;
+    broker.hold(ApiKey::OffsetCommit);
+    let first = consumer.enqueue_commit_offsets([(partition(0), 5)]).unwrap();
+    let second = tokio::spawn({
+        let consumer = consumer.clone();
+        async move { consumer.commit_offsets([(partition(0), 3)]).await }
+    });
+    broker.until(|broker| broker.held() == 1).await;
+    let before = generation(&broker);
+    broker.once(ApiKey::Heartbeat, Code::IllegalGeneration.to_wire());
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!((generation(&broker), consumer.assignment().len()), (before + 1, 1), "lost, and back");
+    broker.clear();
+    first.await.unwrap();
+    assert_eq!(second.await.unwrap().unwrap_err().code(), Some(Code::IllegalGeneration));
+    assert_eq!(committed(&broker, 0), Some(5));
+    assert_eq!(read(&consumer, 4).await[&0], ["5", "6", "7", "8"]);
+}
+
+/// edge 54: what it holds may be others' by now, and the coordinator alone can tell.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_stood_still_for_a_session_hands_out_nothing_before_it_knows_that_it_is_a_member() {
+    let broker = cluster(1, 1).await;
+    append(&broker, 0, 0..9);
+    let consumer = join(member(&broker, "m").enable_auto_commit(false).max_poll_records(1_usize)).await;
+    assert_eq!(read(&consumer, 1).await[&0], ["0"]);
+    // The rest is fetched.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::advance(Duration::from_secs(50)).await;
+    let start = Instant::now();
+    assert!(consumer.poll(Duration::ZERO).await.unwrap().is_empty(), "it has to ask first");
+    assert_eq!(read(&consumer, 1).await[&0], ["0"], "it was expelled, and starts where its group stands");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+/// The coordinator's silence is not the consumer's: what is there is read, as by Java's client.
+#[tokio::test(start_paused = true)]
+async fn records_are_handed_out_while_the_coordinator_is_silent_however_long_that_is() {
+    let broker = cluster(1, 1).await;
+    append(&broker, 0, 0..200);
+    let consumer = join(member(&broker, "m").enable_auto_commit(false).max_poll_records(1_usize)).await;
+    read(&consumer, 1).await;
+    broker.on(ApiKey::Heartbeat).always().ignore();
+    for _ in 0..100 {
+        assert_eq!(consumer.poll(Duration::ZERO).await.unwrap().len(), 1);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_stood_still_is_not_held_up_for_longer_than_its_question_may_take() {
+    let broker = cluster(1, 1).await;
+    append(&broker, 0, 0..9);
+    let consumer = join(member(&broker, "m").enable_auto_commit(false).max_poll_records(1_usize)).await;
+    read(&consumer, 1).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    broker.on(ApiKey::Heartbeat).always().ignore();
+    tokio::time::advance(Duration::from_secs(50)).await;
+    let start = Instant::now();
+    assert_eq!(read(&consumer, 1).await[&0], ["1"]);
+    let took = start.elapsed().as_secs();
+    assert!((29..=31).contains(&took), "{took} s, of request.timeout.ms");
 }

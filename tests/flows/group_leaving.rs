@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ottla::config::GroupProtocol;
 use ottla::{CloseOptions, Code, ConsumerBuilder, GroupMembershipOperation, Kind};
 use ottla_broker::{ApiKey, Broker};
 use tokio::time::Instant;
@@ -41,6 +42,33 @@ async fn a_closed_member_leaves_or_remains_as_it_is_told() {
         // The session of one that is gone for good ends by itself.
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(members(&broker), 0);
+    }
+}
+
+/// Else nobody reads its partitions until its session has timed out.
+#[tokio::test(start_paused = true)]
+async fn a_member_that_leaves_says_so_again_until_it_is_known_to_have_arrived() {
+    for protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
+        let api = match protocol {
+            GroupProtocol::Classic => ApiKey::LeaveGroup,
+            _ => ApiKey::ConsumerGroupHeartbeat,
+        };
+        for fault in ["moved", "loads", "closes the connection", "closes it instead of answering"] {
+            let broker = orders(1).await;
+            let consumer = join(member(&broker, "m").group_protocol(protocol)).await;
+            poll_until(&[&consumer], || has(&consumer, 1)).await;
+            let faults = broker.on(api).times(2);
+            match fault {
+                "moved" => faults.error(Code::NotCoordinator.to_wire()),
+                "loads" => faults.error(Code::CoordinatorLoadInProgress.to_wire()),
+                "closes the connection" => faults.refuse(),
+                _ => faults.times(1).drop_after(),
+            }
+            let start = Instant::now();
+            consumer.close(SOON).await.unwrap();
+            assert_eq!(members(&broker), 0, "{protocol:?}, {fault}");
+            assert!(start.elapsed() < Duration::from_secs(2), "{protocol:?}, {fault}: {:?}", start.elapsed());
+        }
     }
 }
 

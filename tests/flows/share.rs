@@ -303,6 +303,18 @@ async fn closing_ends_in_time_beside_mute_brokers_and_says_what_is_lost() {
     }
 }
 
+/// Else what it had is nobody's until its session has timed out.
+#[tokio::test(start_paused = true)]
+async fn a_member_that_leaves_says_so_again_where_the_coordinator_has_moved() {
+    let broker = orders(1, 1).await;
+    append(&broker, 0, 0..1);
+    let consumer = joined(builder(&broker)).await;
+    some(&consumer).await;
+    broker.times(2, ApiKey::ShareGroupHeartbeat, Code::NotCoordinator.to_wire());
+    consumer.close(SOON).await.unwrap();
+    assert!(broker.share_group("packers").unwrap().members.is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_fenced_member_joins_again_and_keeps_reading() {
     let broker = orders(1, 1).await;

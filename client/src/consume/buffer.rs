@@ -19,7 +19,12 @@ pub(super) struct Queue {
 
 /// In which order partitions hand out: each once, the one that was served last at the end.
 #[derive(Debug, Default)]
-pub(super) struct Turns(VecDeque<TopicPartition>);
+pub(super) struct Turns {
+    order: VecDeque<TopicPartition>,
+    /// How many were looked at to see whether they are to stay.
+    #[cfg(test)]
+    pub(super) looks: usize,
+}
 
 impl Queue {
     /// Bytes as they were fetched.
@@ -73,30 +78,30 @@ impl Turns {
     /// Gives the partition a turn, unless it has one.
     pub(super) fn add(&mut self, partition: &TopicPartition, queue: &mut Queue) {
         if !std::mem::replace(&mut queue.in_turn, true) {
-            self.0.push_back(partition.clone());
+            self.order.push_back(partition.clone());
         }
     }
 
     /// How many partitions have a turn.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.order.len()
     }
 
     /// Whose turn it is.
     pub(super) fn front(&self) -> Option<&TopicPartition> {
-        self.0.front()
+        self.order.front()
     }
 
     /// Lets the next have its turn; this one comes again.
     pub(super) fn rotate(&mut self) {
-        if let Some(front) = self.0.pop_front() {
-            self.0.push_back(front);
+        if let Some(front) = self.order.pop_front() {
+            self.order.push_back(front);
         }
     }
 
     /// The partition whose turn it is has nothing left.
     pub(super) fn finish(&mut self, queue: Option<&mut Queue>) {
-        self.0.pop_front();
+        self.order.pop_front();
         if let Some(queue) = queue {
             queue.in_turn = false;
         }
@@ -104,11 +109,15 @@ impl Turns {
 
     /// Only these are assigned any more.
     pub(super) fn keep(&mut self, is_assigned: impl FnMut(&TopicPartition) -> bool) {
-        self.0.retain(is_assigned);
+        #[cfg(test)]
+        {
+            self.looks += self.order.len();
+        }
+        self.order.retain(is_assigned);
     }
 
     /// No partition is assigned any more.
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.order.clear();
     }
 }

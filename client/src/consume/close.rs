@@ -61,6 +61,12 @@ impl Consumer {
     /// dropped. A member with a `group.instance.id` leaves nothing to others:
     /// [`close_with`](Self::close_with) can have it otherwise.
     ///
+    /// Where the coordinator has moved, refuses, or cannot be reached, the last commit and the leave are tried again until
+    /// `timeout` has passed: the group waits for a member that did not say so until its session has timed out. So a
+    /// cluster that is not there, also one that refuses connections, costs all of `timeout` where there is something to
+    /// commit or to leave. Java's client says once that it leaves, and not at all while it knows no coordinator; for the last
+    /// commit it takes as long.
+    ///
     /// # Errors
     /// That of the listener, why the last commit failed, or why the group could not be told.
     pub async fn close(&self, timeout: Duration) -> Result<(), Error> {

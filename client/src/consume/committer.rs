@@ -41,6 +41,27 @@ impl Future for PendingCommit {
     }
 }
 
+/// A commit as it was asked for; by default one of nothing.
+pub(super) struct Asked {
+    pub(super) identity: Identity,
+    pub(super) offsets: Offsets,
+    /// Since when each of the partitions was held; it may be lost, and back, before the commit has its turn.
+    since: Vec<Option<u64>>,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self { identity: Identity::NOBODY, offsets: Offsets::new(), since: Vec::new() }
+    }
+}
+
+impl Asked {
+    pub(super) fn now(state: &State, identity: Identity, offsets: Offsets) -> Self {
+        let since = state.held_since(&offsets);
+        Self { identity, offsets, since }
+    }
+}
+
 /// A commit's place in the line of all, taken by making it.
 pub(super) struct Turn(Pin<Box<dyn Future<Output = OwnedMutexGuard<()>> + Send>>);
 
@@ -56,7 +77,8 @@ impl Turn {
 }
 
 /// Commits in the background, in one attempt: a later commit makes up for it.
-pub(super) fn enqueue(core: &Arc<Core>, identity: Identity, mut offsets: Offsets) -> PendingCommit {
+pub(super) fn enqueue(core: &Arc<Core>, asked: Asked) -> PendingCommit {
+    let Asked { identity, mut offsets, .. } = asked;
     let turn = Turn::take(core);
     let committer = core.clone();
     let work = async move {
@@ -66,15 +88,10 @@ pub(super) fn enqueue(core: &Arc<Core>, identity: Identity, mut offsets: Offsets
     PendingCommit(call::run(&core.cluster, work).detached())
 }
 
-/// Commits, and tries again what may pass until the deadline.
-pub(super) async fn commit(
-    core: &Core,
-    turn: Turn,
-    mut identity: Identity,
-    mut offsets: Offsets,
-    deadline: Instant,
-) -> Result<(), Error> {
-    let since = core.state.lock().held_since(&offsets);
+/// Commits, and tries again what may pass until the deadline: as long as the partitions are held that were when it was
+/// asked for.
+pub(super) async fn commit(core: &Core, turn: Turn, asked: Asked, deadline: Instant) -> Result<(), Error> {
+    let Asked { mut identity, mut offsets, since } = asked;
     let since: BTreeMap<_, _> = offsets.keys().cloned().zip(since).collect();
     let _turn = turn.0.await;
     let client = &core.config.client;

@@ -162,15 +162,18 @@ pub(super) fn next(positions: &mut Positions, broker: i32, kind: FetchKind, limi
             more_at = Some(more_at.map_or(at, |earliest| earliest.min(at)));
             continue;
         }
+        // Also of one that is not asked for anyway: what it holds is what others lack.
+        let is_full = assigned.queue.bytes() > limits.partition_bytes || !has_room && !assigned.queue.is_empty();
         if !matches!(assigned.place, Place::At(_)) || assigned.queue.is_flawed() || assigned.is_unvalidated() {
+            assigned.is_full = is_full;
             continue;
         }
         let is_fetching = in_flight.iter().any(|fetch| fetch.number == assigned.fetch);
         if kind == FetchKind::Refill && (is_fetching || assigned.is_drained) {
             continue;
         }
-        assigned.is_full = assigned.queue.bytes() > limits.partition_bytes || !has_room && !assigned.queue.is_empty();
-        if !has_room || assigned.is_full {
+        assigned.is_full = is_full;
+        if !has_room || is_full {
             continue;
         }
         (assigned.fetch, assigned.is_drained) = (number, false);

@@ -146,9 +146,10 @@ impl Listening {
         *self = Self::default();
     }
 
-    /// Nothing is to be handed out of a partition that the listener was not told of.
+    /// Nothing is to be handed out of a partition that the listener was not told of, nor of any while all is given up:
+    /// it hears of none that comes then.
     pub(super) fn is_untold(&self, partition: &TopicPartition) -> bool {
-        self.assigned.as_ref().is_some_and(|assigned| assigned.contains(partition))
+        self.is_parting || self.assigned.as_ref().is_some_and(|assigned| assigned.contains(partition))
     }
 
     /// Whether there is a call to make.
@@ -330,6 +331,18 @@ mod tests {
         listening.begin();
         listening.lost(&partitions(&[0]));
         assert_eq!(calls(&mut listening), [(Event::Lost, partitions(&[0])), (Event::Revoked, partitions(&[1]))]);
+    }
+
+    #[test]
+    fn what_comes_while_all_is_given_up_is_withheld_to_the_end() {
+        let mut listening = listened();
+        listening.assigned(set(&[0, 1]));
+        calls(&mut listening);
+        listening.assigned(set(&[2]));
+        listening.part(true);
+        listening.assigned(set(&[3]));
+        assert_eq!(calls(&mut listening), [(Event::Revoked, partitions(&[0, 1]))]);
+        assert!(set(&[2, 3]).iter().all(|partition| listening.is_untold(partition)));
     }
 
     #[test]

@@ -297,6 +297,9 @@ impl Consumer {
     ///
     /// Asking for the next record says that the one before is done with; the stream polls as far as needed. It goes on
     /// after errors, and ends with [`close`](Self::close).
+    ///
+    /// It polls for as long as its next record is awaited. A stream that nobody awaits is a consumer that is not polled: after
+    /// `max.poll.interval.ms` it leaves its group, and joins again when it is asked for the next record.
     pub fn stream(&self) -> RecordStream {
         RecordStream::new(self.core.clone(), self.clone())
     }
@@ -443,7 +446,11 @@ impl Core {
 }
 
 /// A poll, from its begin to its end, however it ends.
-struct Polling(Arc<Core>);
+struct Polling {
+    core: Arc<Core>,
+    /// Nobody looks after it now.
+    rests: bool,
+}
 
 impl Polling {
     fn begin(core: &Arc<Core>) -> Result<Self, Error> {
@@ -455,13 +462,24 @@ impl Polling {
             core.membership.notify_one();
         }
         core.commit_by_itself(began.commit);
-        Ok(Self(core.clone()))
+        Ok(Self { core: core.clone(), rests: false })
+    }
+
+    /// It waits, and may never be looked after again: until it [goes on](Self::goes_on) it is no poll for the group.
+    fn rests(&mut self) {
+        self.rests = self.core.state.lock().poll_rests(self.core.cluster.runtime().now());
+    }
+
+    fn goes_on(&mut self) {
+        if std::mem::take(&mut self.rests) && self.core.state.lock().poll_goes_on() {
+            self.core.membership.notify_one();
+        }
     }
 }
 
 impl Drop for Polling {
     fn drop(&mut self) {
-        let now = self.0.cluster.runtime().now();
-        self.0.state.lock().poll_ended(now);
+        let now = self.core.cluster.runtime().now();
+        self.core.state.lock().poll_ended(self.rests, now);
     }
 }

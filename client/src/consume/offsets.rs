@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::arrive::FoundOffset;
 use super::commit::{self, Which};
-use super::committer::Turn;
+use super::committer::{Asked, Turn};
 use super::metrics::Timed;
 use super::position::{EARLIEST, LATEST, OffsetQuery, Place, Position};
 use super::state::{State, Subject};
@@ -21,7 +21,6 @@ use crate::TopicPartition;
 use crate::connection::Backoff;
 use crate::deadline::after;
 use crate::error::{Error, Kind};
-use crate::group::Identity;
 use crate::group::offsets::Offsets;
 
 impl Consumer {
@@ -122,9 +121,9 @@ impl Consumer {
         let mut state = self.core.state.lock();
         state.check_open()?;
         for partition in partitions {
-            let assigned = state.positions.get_mut(partition).ok_or_else(|| unassigned("pause", partition))?;
-            assigned.is_paused = true;
-            assigned.queue.unshare();
+            if !state.pause(partition) {
+                return Err(unassigned("pause", partition));
+            }
         }
         Ok(())
     }
@@ -187,7 +186,7 @@ impl Consumer {
     /// [`Kind::Timeout`] after `default.api.timeout.ms`, [`Kind::Config`] without `group.id`.
     pub async fn commit(&self) -> Result<(), Error> {
         match self.core.handed_out()? {
-            Some((identity, offsets)) => self.send_commit(identity, offsets).await,
+            Some(asked) => self.send_commit(asked).await,
             None => Ok(()),
         }
     }
@@ -201,8 +200,8 @@ impl Consumer {
         offsets: impl IntoIterator<Item = (TopicPartition, O)>,
     ) -> Result<(), Error> {
         match self.core.chosen(offsets)? {
-            (_, offsets) if offsets.is_empty() => Ok(()),
-            (identity, offsets) => self.send_commit(identity, offsets).await,
+            asked if asked.offsets.is_empty() => Ok(()),
+            asked => self.send_commit(asked).await,
         }
     }
 
@@ -225,8 +224,8 @@ impl Consumer {
     /// # Errors
     /// Those of [`commit`](Self::commit): at once what is known at once, else by the future.
     pub fn enqueue_commit(&self) -> Result<PendingCommit, Error> {
-        let (identity, offsets) = self.core.handed_out()?.unwrap_or((Identity::NOBODY, Offsets::new()));
-        Ok(committer::enqueue(&self.core, identity, offsets))
+        let asked = self.core.handed_out()?.unwrap_or_default();
+        Ok(committer::enqueue(&self.core, asked))
     }
 
     /// Commits these offsets, each that of the next record to read, in the background, as
@@ -238,16 +237,16 @@ impl Consumer {
         &self,
         offsets: impl IntoIterator<Item = (TopicPartition, O)>,
     ) -> Result<PendingCommit, Error> {
-        let (identity, offsets) = self.core.chosen(offsets)?;
-        Ok(committer::enqueue(&self.core, identity, offsets))
+        let asked = self.core.chosen(offsets)?;
+        Ok(committer::enqueue(&self.core, asked))
     }
 
-    async fn send_commit(&self, identity: Identity, offsets: Offsets) -> Result<(), Error> {
+    async fn send_commit(&self, asked: Asked) -> Result<(), Error> {
         let core = self.core.clone();
         let _timed = Timed::start(&core, |polls| &mut polls.commit);
         let deadline = core.deadline();
         let turn = Turn::take(&core);
-        let work = async move { committer::commit(&core, turn, identity, offsets, deadline).await };
+        let work = async move { committer::commit(&core, turn, asked, deadline).await };
         self.within("commit".to_owned(), work).await
     }
 
@@ -364,7 +363,7 @@ impl Consumer {
 
 impl Core {
     /// What was handed out and is not committed, and as whom to commit it; None if there is nothing.
-    fn handed_out(&self) -> Result<Option<(Identity, Offsets)>, Error> {
+    fn handed_out(&self) -> Result<Option<Asked>, Error> {
         let now = self.cluster.runtime().now();
         let state = self.state.lock();
         state.check_open()?;
@@ -372,14 +371,14 @@ impl Core {
         if offsets.is_empty() && state.group.is_some() {
             return Ok(None);
         }
-        Ok(Some((state.committer()?, offsets)))
+        Ok(Some(Asked::now(&state, state.committer()?, offsets)))
     }
 
     /// The offsets that a caller chose, and as whom to commit them.
     fn chosen<O: Into<OffsetAndMetadata>>(
         &self,
         offsets: impl IntoIterator<Item = (TopicPartition, O)>,
-    ) -> Result<(Identity, Offsets), Error> {
+    ) -> Result<Asked, Error> {
         let offsets: Offsets = offsets.into_iter().map(|(partition, offset)| (partition, offset.into())).collect();
         if let Some((partition, offset)) = offsets.iter().find(|(_, offset)| offset.offset < 0) {
             let context = format!("commit of {} in {partition}: an offset is 0 or more", offset.offset);
@@ -387,7 +386,7 @@ impl Core {
         }
         let state = self.state.lock();
         state.check_open()?;
-        Ok((state.committer()?, offsets))
+        Ok(Asked::now(&state, state.committer()?, offsets))
     }
 
     /// What keeps a position from being known: the last failure of its look-up, or that there is nobody to ask.

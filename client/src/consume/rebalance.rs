@@ -19,8 +19,8 @@ use crate::group::{Change, Identity, Membership, Step};
 /// What the group's task is to do next.
 #[derive(Debug)]
 pub(crate) enum GroupWork {
-    /// Commit these, and tell [`State::on_released`].
-    Commit(Identity, Offsets),
+    /// Commit these, and tell [`State::on_released`], with the number.
+    Commit(u64, Identity, Offsets),
     Send(Step),
 }
 
@@ -36,11 +36,11 @@ impl State {
             self.apply(change);
             match step {
                 None => {}
-                Some(Step::Commit) => {
+                Some(Step::Commit(number)) => {
                     let due = if self.commits.is_automatic() { self.to_commit(Which::Released, now) } else { None };
                     match due {
-                        Some((identity, offsets)) => return Some(GroupWork::Commit(identity, offsets)),
-                        None => self.on_released(Ok(()), now),
+                        Some((identity, offsets)) => return Some(GroupWork::Commit(number, identity, offsets)),
+                        None => self.on_released(number, Ok(()), now),
                     }
                 }
                 Some(step) => return Some(GroupWork::Send(step)),
@@ -53,9 +53,9 @@ impl State {
         self.group.as_ref()?.wake_at()
     }
 
-    /// What came of the commit before a rebalance.
-    pub(crate) fn on_released(&mut self, outcome: Result<(), Error>, now: Instant) {
-        let change = self.group.as_mut().and_then(|group| group.on_released(outcome, now, &mut self.random));
+    /// What came of the commit of that number, before a rebalance.
+    pub(crate) fn on_released(&mut self, number: u64, outcome: Result<(), Error>, now: Instant) {
+        let change = self.group.as_mut().and_then(|group| group.on_released(number, outcome, now, &mut self.random));
         self.apply(change);
     }
 
@@ -169,10 +169,17 @@ impl State {
             }
             self.positions.freeze(going);
             self.listening.revoke(going);
+            // The others have their room.
+            self.fetchers.values().for_each(|wake| wake.notify_one());
         }
         if !self.listening.must_revoke() {
             group.released();
         }
+    }
+
+    /// Whether nothing is to be handed out before the group's coordinator has said that this is still a member.
+    pub(crate) fn is_in_doubt(&self, now: Instant) -> bool {
+        self.group.as_ref().is_some_and(|group| group.is_in_doubt(now))
     }
 
     /// Whether a poll has something to say or to do, beside handing out records.

@@ -17,7 +17,7 @@ use super::fetch::Limits;
 use super::jitter::Jitter;
 use super::listening::{Call, Listening};
 use super::metrics::ConsumerMetrics;
-use super::position::{AS_OLD_AS_ALLOWED, EARLIEST, EndLookUp, LATEST, Place, Position, Positions};
+use super::position::{AS_OLD_AS_ALLOWED, Assigned, EARLIEST, EndLookUp, LATEST, Place, Position, Positions};
 use super::records::Part;
 use super::subscription::Subscription;
 use crate::TopicPartition;
@@ -236,9 +236,8 @@ impl State {
         self.metrics.polls.began(now);
         let mut began = PollBegan::default();
         self.release();
-        if self.mode == Mode::Subscribed
-            && let Some(group) = &mut self.group
-        {
+        // Also where nothing is subscribed to: it may be before this poll ends.
+        if let Some(group) = &mut self.group {
             began.wakes_group = group.poll_began();
             self.freeze_for_rebalance();
         }
@@ -251,13 +250,22 @@ impl State {
         Ok(began)
     }
 
-    pub(super) fn poll_ended(&mut self, now: Instant) {
+    /// The poll is over; one that rested to the end did not poll lately.
+    pub(super) fn poll_ended(&mut self, has_rested: bool, now: Instant) {
         self.metrics.polls.ended(now);
-        if self.mode == Mode::Subscribed
-            && let Some(group) = &mut self.group
-        {
+        if let Some(group) = self.group.as_mut().filter(|_| !has_rested) {
             group.poll_ended(now);
         }
+    }
+
+    /// A poll waits, and whoever began it need not come back. True if it counts as one no more.
+    pub(super) fn poll_rests(&mut self, now: Instant) -> bool {
+        self.group.as_mut().is_some_and(|group| group.poll_rests(now))
+    }
+
+    /// A poll that rested is looked after again. True if the group waited for that.
+    pub(super) fn poll_goes_on(&mut self) -> bool {
+        self.group.as_mut().is_some_and(Membership::poll_began)
     }
 
     /// The next call of the listener, by a poll or in place of one. It ends with [`call_ended`](Self::call_ended).
@@ -325,14 +333,14 @@ impl State {
             return Settled::default();
         }
         let moved = (assigned.position() != Some(read.position)).then_some(read.position);
-        let mut settled = Settled { part: read.part, moved, fault: read.flaw, has_room: None };
+        let mut settled = Settled { part: read.part, moved, fault: read.flaw, wakes: None };
         if let Some(rest) = read.rest {
             assigned.queue.unpop(rest);
         }
         if assigned.is_full && assigned.queue.bytes() <= self.limits.partition_bytes {
             assigned.is_full = false;
             // Not always the leader's (KIP-392).
-            settled.has_room = assigned.source().and_then(|broker| self.fetchers.get(&broker)).cloned();
+            settled.wakes = assigned.source().and_then(|broker| self.fetchers.get(&broker)).cloned();
         }
         if let Some(position) = moved {
             self.positions.advance(&partition, position);
@@ -348,6 +356,9 @@ impl State {
         }
         if settled.fault.is_some() {
             self.positions.refetch(&partition, now, &mut self.jitter);
+            // It may wait for nothing: nothing is fetched behind what cannot be read.
+            let source = self.positions.get(&partition).and_then(Assigned::source);
+            settled.wakes = source.and_then(|broker| self.fetchers.get(&broker)).cloned();
         }
         // The others come first next time, so that what cannot be read does not keep them waiting.
         if is_full || settled.fault.is_some() {
@@ -360,6 +371,18 @@ impl State {
     pub(super) fn go_to(&mut self, partition: &TopicPartition, place: Place) -> bool {
         self.faults.remove(&Subject::Partition(partition.clone()));
         self.positions.start_over(partition, place)
+    }
+
+    /// Hands out nothing of this partition for now. False if it is not assigned.
+    pub(super) fn pause(&mut self, partition: &TopicPartition) -> bool {
+        let Some(assigned) = self.positions.get_mut(partition) else { return false };
+        // What is fetched of one that is paused already is copied as it comes.
+        if !std::mem::replace(&mut assigned.is_paused, true) && !assigned.queue.is_empty() {
+            assigned.queue.unshare();
+            // The others have its room.
+            self.wake_fetchers();
+        }
+        true
     }
 
     /// How far the position is from the end, and whether the end is to be looked up to know.
@@ -484,6 +507,8 @@ impl State {
         if !partitions.is_empty() {
             let held = &self.positions.partitions;
             self.turns.keep(|partition| held.contains_key(partition));
+            // The others have their room.
+            self.wake_fetchers();
         }
         if self.positions.partitions.is_empty() {
             self.give_up();
@@ -512,8 +537,8 @@ pub(super) struct Settled {
     /// Where the position stands now, if that is elsewhere.
     pub(super) moved: Option<Position>,
     pub(super) fault: Option<Error>,
-    /// The loop that waited for room.
-    pub(super) has_room: Option<Arc<Notify>>,
+    /// The loop that has something to fetch now, which it may not know.
+    pub(super) wakes: Option<Arc<Notify>>,
 }
 
 impl Taken {

@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use futures_core::Stream;
 
-use super::{Consumer, Core, OwnedRecord, Polling, Records};
+use super::{Consumer, Core, OwnedRecord, Polling, Records, call};
 use crate::error::{Error, Kind};
 
 /// How long one wait lasts: it only bounds how late the end of a runtime is noticed.
 const WAIT: Duration = Duration::from_secs(3_600);
+
+/// So many times in each `max.poll.interval.ms` whoever awaits a record is woken, to show that it still does.
+const SIGNS_OF_LIFE: u32 = 3;
 
 type Waiting = Pin<Box<dyn Future<Output = Result<Records, Error>> + Send>>;
 
@@ -39,7 +42,7 @@ pub struct RecordStream {
     core: Arc<Core>,
     /// Keeps the consumer open.
     consumer: Consumer,
-    waiting: Option<Waiting>,
+    waiting: Option<(Waiting, Polling)>,
     is_over: bool,
 }
 
@@ -56,14 +59,24 @@ impl RecordStream {
         };
         match self.core.take_unless_due(1) {
             Ok(records) if records.tells_nothing() => {
-                let (core, consumer) = (self.core.clone(), self.consumer.clone());
-                self.waiting = Some(Box::pin(async move {
-                    let _polling = polling;
-                    core.wait(&consumer, 1, WAIT).await
-                }));
+                let waiting = wait(self.core.clone(), self.consumer.clone());
+                self.waiting = Some((Box::pin(waiting), polling));
                 None
             }
             outcome => Some(outcome),
+        }
+    }
+}
+
+/// Waits for a record. Wakes its task meanwhile: one that does not come then does not await it any more.
+async fn wait(core: Arc<Core>, consumer: Consumer) -> Result<Records, Error> {
+    let mut waits = std::pin::pin!(core.wait(&consumer, 1, WAIT));
+    loop {
+        let sign = call::timer(&core.cluster, core.config.max_poll_interval / SIGNS_OF_LIFE);
+        tokio::select! {
+            biased;
+            outcome = &mut waits => return outcome,
+            ended = sign => ended.ok_or_else(|| Error::closed("consumer"))?,
         }
     }
 }
@@ -75,13 +88,19 @@ impl Stream for RecordStream {
         while !self.is_over {
             let outcome = match &mut self.waiting {
                 None => self.ask(),
-                Some(waiting) => match waiting.as_mut().poll(context) {
-                    Poll::Ready(outcome) => {
-                        self.waiting = None;
-                        Some(outcome)
+                Some((waiting, polling)) => {
+                    polling.goes_on();
+                    match waiting.as_mut().poll(context) {
+                        Poll::Ready(outcome) => {
+                            self.waiting = None;
+                            Some(outcome)
+                        }
+                        Poll::Pending => {
+                            polling.rests();
+                            return Poll::Pending;
+                        }
                     }
-                    Poll::Pending => return Poll::Pending,
-                },
+                }
             };
             match outcome {
                 Some(Ok(records)) => {

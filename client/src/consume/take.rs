@@ -20,8 +20,14 @@ impl Core {
         let mut decompressor = self.decompressor.lock();
         let mut records = Records::default();
         let mut tally = Tally::default();
-        if let Some(fault) = self.state.lock().next_fault() {
-            return Err(fault);
+        {
+            let mut state = self.state.lock();
+            if let Some(fault) = state.next_fault() {
+                return Err(fault);
+            }
+            if state.is_in_doubt(now) {
+                return Ok(records);
+            }
         }
         while records.len() < max {
             let Some(taken) = self.state.lock().take() else { break };
@@ -32,7 +38,7 @@ impl Core {
             let read = decode::read(&taken.partition, taken.item, taken.position, left, check_crcs, &mut decompressor);
             let bytes = read.bytes;
             let is_full = read.part.as_ref().is_some_and(|part| part.count == left);
-            let Settled { part, moved, fault, has_room } = self.state.lock().settle(key, read, is_full, now);
+            let Settled { part, moved, fault, wakes } = self.state.lock().settle(key, read, is_full, now);
             if let Some(part) = part {
                 tally.add(self, &part, bytes, now);
                 records.push(part);
@@ -40,8 +46,8 @@ impl Core {
             if let Some(position) = moved {
                 records.moved(&taken.partition, position);
             }
-            if let Some(waits) = has_room {
-                waits.notify_one();
+            if let Some(wakes) = wakes {
+                wakes.notify_one();
             }
             let Some(fault) = fault else { continue };
             if records.tells_nothing() {

@@ -30,6 +30,7 @@ use crate::group::{Identity, Step, classic};
 mod epochs;
 mod followers;
 mod together;
+mod wakes;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -157,8 +158,9 @@ impl Fixture {
             let is_full = read.part.as_ref().is_some_and(|part| part.count == left);
             let settled = self.state.settle(key, read, is_full, self.now);
             settled.part.into_iter().for_each(|part| records.push(part));
+            settled.wakes.into_iter().for_each(|wakes| wakes.notify_one());
         }
-        self.state.poll_ended(self.now);
+        self.state.poll_ended(false, self.now);
         records.iter().map(|record| (record.partition(), record.offset())).collect()
     }
 
@@ -484,7 +486,7 @@ fn a_poll_releases_what_the_one_before_handed_out() {
     fixture.answer(&plan, &[(0, Code::None, values(0, 6))]);
     let due = |fixture: &mut Fixture| {
         let began = fixture.state.poll_began(fixture.now).unwrap();
-        fixture.state.poll_ended(fixture.now);
+        fixture.state.poll_ended(false, fixture.now);
         began.commit.map(|(_, offsets)| offsets[&orders(0)].offset)
     };
     fixture.poll(2);

@@ -1,6 +1,7 @@
 //! The task of a member: it alone speaks to the coordinator about membership.
 #![expect(clippy::disallowed_methods, reason = "driver: owns the clock and the task")]
 
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 use super::classic::Step;
 use super::{Identity, Leave, modern};
 use crate::cluster::{Cluster, Coordinated, Lane};
-use crate::connection::Versions;
+use crate::connection::{Backoff, Versions};
 use crate::consume::{
     CoordinatorSensors, Core, GroupWork, PATIENCE, Questions, commit_before_rebalance, deadline, milliseconds,
 };
@@ -34,7 +35,8 @@ enum Reply {
     Left,
     /// The answer to the heartbeat of that number, in the newer protocol.
     Modern(u64, Result<ConsumerGroupHeartbeatResponse, Error>),
-    Released(Result<(), Error>),
+    /// What came of the commit of that number.
+    Released(u64, Result<(), Error>),
     Synced(u64, Result<SyncGroupResponse, Error>),
 }
 
@@ -48,13 +50,13 @@ pub(crate) async fn run(core: Arc<Core>, group: Str) {
         loop {
             let work = core.state.lock().group_work(Instant::now(), &metadata);
             match work {
-                Some(GroupWork::Commit(identity, offsets)) => {
+                Some(GroupWork::Commit(number, identity, offsets)) => {
                     let commit = commit_before_rebalance(core.clone(), identity, offsets);
-                    requests.spawn(async move { Reply::Released(commit.await) });
+                    requests.spawn(async move { Reply::Released(number, commit.await) });
                 }
                 Some(GroupWork::Send(super::Step::Classic(step))) => send(&core, &group, *step, &mut requests),
                 Some(GroupWork::Send(super::Step::Modern(step))) => send_modern(&core, &group, *step, &mut requests),
-                Some(GroupWork::Send(super::Step::Commit)) => {}
+                Some(GroupWork::Send(super::Step::Commit(_))) => {}
                 None => break,
             }
         }
@@ -83,6 +85,7 @@ pub(crate) async fn run(core: Arc<Core>, group: Str) {
 fn on_reply(core: &Arc<Core>, group: &Str, reply: Reply, requests: &mut JoinSet<Reply>) {
     let now = Instant::now();
     let mut state = core.state.lock();
+    let was_in_doubt = state.is_in_doubt(now);
     let step = match reply {
         Reply::Heartbeat(sender, answer) => {
             state.on_heartbeat(&sender, answer, now);
@@ -97,8 +100,8 @@ fn on_reply(core: &Arc<Core>, group: &Str, reply: Reply, requests: &mut JoinSet<
             state.on_modern_heartbeat(number, answer, now);
             None
         }
-        Reply::Released(outcome) => {
-            state.on_released(outcome, now);
+        Reply::Released(number, outcome) => {
+            state.on_released(number, outcome, now);
             None
         }
         Reply::Synced(attempt, answer) => {
@@ -106,7 +109,7 @@ fn on_reply(core: &Arc<Core>, group: &Str, reply: Reply, requests: &mut JoinSet<
             None
         }
     };
-    if state.wakes_polls() {
+    if was_in_doubt || state.wakes_polls() {
         core.ready.notify_waiters();
     }
     drop(state);
@@ -175,7 +178,7 @@ fn send(core: &Arc<Core>, group: &Str, step: Step, requests: &mut JoinSet<Reply>
                 Reply::Left
             });
         }
-        Step::Commit | Step::Leave(None) => {}
+        Step::Commit(_) | Step::Leave(None) => {}
     }
 }
 
@@ -183,7 +186,7 @@ fn send_modern(core: &Arc<Core>, group: &Str, step: modern::Step, requests: &mut
     let (core, group) = (core.clone(), group.clone());
     let timeout = core.config.client.request_timeout;
     match step {
-        modern::Step::Commit => {}
+        modern::Step::Commit(_) => {}
         modern::Step::Heartbeat(request, number) => {
             let began = Instant::now();
             core.state.lock().metrics.coordinator.heartbeat_sent(began);
@@ -234,8 +237,34 @@ where
     Ok(response)
 }
 
-/// Takes leave of the coordinator.
+/// Takes leave of the coordinator: again, where it may have moved or may not have heard of it, as long as `timeout` allows.
 pub(crate) async fn leave(cluster: &Arc<Cluster>, group: &str, leave: Leave, timeout: Duration) -> Result<(), Error> {
+    again(cluster, timeout, |left| self::leave_once(cluster, group, leave.clone(), left)).await
+}
+
+/// Tries again what may pass, with the time that is left of `timeout`.
+pub(crate) async fn again<F: Future<Output = Result<(), Error>>>(
+    cluster: &Cluster,
+    timeout: Duration,
+    mut attempt: impl FnMut(Duration) -> F,
+) -> Result<(), Error> {
+    let until = deadline(timeout);
+    let client = cluster.config();
+    let mut backoff = Backoff::new(client.retry_backoff, client.retry_backoff_max);
+    loop {
+        let outcome = attempt(until.saturating_duration_since(Instant::now())).await;
+        let wait = cluster.runtime().random(|random| backoff.next(random));
+        match outcome {
+            Err(error) if error.is_retriable() && Instant::now() + wait < until => {
+                tracing::debug!(%error, "leaving is tried again");
+                tokio::time::sleep(wait).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn leave_once(cluster: &Arc<Cluster>, group: &str, leave: Leave, timeout: Duration) -> Result<(), Error> {
     let request = match leave {
         Leave::Classic(request) => request,
         Leave::Modern(farewell) => {
@@ -259,10 +288,15 @@ pub(crate) async fn leave(cluster: &Arc<Cluster>, group: &str, leave: Leave, tim
         Questions::after(PATIENCE),
         deadline(timeout),
     );
-    let (response, ..) = asked.await?;
+    let (response, _, broker) = asked.await?;
     let codes = std::iter::once(response.error_code).chain(response.members.iter().map(|member| member.error_code));
     match codes.into_iter().find(|code| !code.is_none() && *code != Code::UnknownMemberId) {
-        Some(code) => Err(Error::broker(code, format!("leave group {group}"))),
+        Some(code) => {
+            if code.refreshes_metadata() {
+                cluster.forget_coordinator(group, broker);
+            }
+            Err(Error::broker(code, format!("leave group {group}")))
+        }
         None => Ok(()),
     }
 }

@@ -32,8 +32,8 @@ static NO_TOPICS: BTreeSet<Arc<str>> = BTreeSet::new();
 pub(crate) enum Step {
     /// For the driver of the classic protocol.
     Classic(Box<classic::Step>),
-    /// Commit what was released, and tell what came of it.
-    Commit,
+    /// Commit what was released, and tell what came of it, with this number.
+    Commit(u64),
     /// For the driver of the newer protocol.
     Modern(Box<modern::Step>),
 }
@@ -146,6 +146,15 @@ impl Membership {
         }
     }
 
+    /// A poll waits, and whoever began it need not come back: it counts as one until now, and again once it goes on, which
+    /// [`poll_began`](Self::poll_began) is told. False while a poll calls the listener: that counts by itself.
+    pub(crate) fn poll_rests(&mut self, now: Instant) -> bool {
+        match self {
+            Self::Classic(group) => group.poll_rests(now),
+            Self::Modern(group) => group.poll_rests(now),
+        }
+    }
+
     /// A poll calls the listener: as long as that takes, nothing is polled.
     pub(crate) fn call_began(&mut self, now: Instant) {
         match self {
@@ -195,16 +204,17 @@ impl Membership {
         }
     }
 
-    /// What came of the commit that [`Step::Commit`] asked for.
+    /// What came of the commit of that number, which [`Step::Commit`] asked for.
     pub(crate) fn on_released(
         &mut self,
+        number: u64,
         outcome: Result<(), Error>,
         now: Instant,
         random: &mut fastrand::Rng,
     ) -> Option<Change> {
         match self {
-            Self::Classic(group) => group.on_released(outcome, now, random),
-            Self::Modern(group) => group.on_released(outcome, now, random),
+            Self::Classic(group) => group.on_released(number, outcome, now, random),
+            Self::Modern(group) => group.on_released(number, outcome, now, random),
         }
     }
 
@@ -252,7 +262,7 @@ impl Membership {
             Self::Classic(group) => {
                 let (step, change) = group.next(now, metadata)?;
                 let step = match step {
-                    classic::Step::Commit => Some(Step::Commit),
+                    classic::Step::Commit(number) => Some(Step::Commit(number)),
                     classic::Step::Leave(None) => None,
                     step => Some(Step::Classic(Box::new(step))),
                 };
@@ -261,7 +271,7 @@ impl Membership {
             Self::Modern(group) => {
                 let (step, change) = group.next(now, metadata)?;
                 let step = step.map(|step| match step {
-                    modern::Step::Commit => Step::Commit,
+                    modern::Step::Commit(number) => Step::Commit(number),
                     step => Step::Modern(Box::new(step)),
                 });
                 Some((step, change))
@@ -275,6 +285,15 @@ impl Membership {
         match self {
             Self::Classic(_) => None,
             Self::Modern(group) => Some(group.progress()),
+        }
+    }
+
+    /// Whether the process did not run for as long as a session lasts: nothing is to be handed out before it is known
+    /// whether the partitions are others' now. How long a session of the newer protocol lasts, only its coordinator knows.
+    pub(crate) fn is_in_doubt(&self, now: Instant) -> bool {
+        match self {
+            Self::Classic(group) => group.is_in_doubt(now),
+            Self::Modern(_) => false,
         }
     }
 

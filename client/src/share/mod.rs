@@ -48,6 +48,7 @@ use crate::cluster::Cluster;
 use crate::config::{ShareConsumerBuilder, ShareConsumerConfig};
 use crate::consume::{self, ConsumedRecord, MAX_DECOMPRESSED, deadline};
 use crate::error::{Error, Kind};
+use crate::group::driver::again;
 use crate::telemetry::push::{self, Source, Telemetry};
 use crate::telemetry::{Metrics, Role};
 use crate::watch;
@@ -259,7 +260,8 @@ impl ShareConsumer {
     /// Sends what was acknowledged, releases the rest (in implicit mode all that the last poll handed out: poll or
     /// [`commit`](Self::commit) before accepts it), leaves the group, and ends the consumer and all its clones.
     ///
-    /// Takes at most `timeout`; the consumer is closed whatever comes of it, also if the future is dropped.
+    /// Takes at most `timeout`; the consumer is closed whatever comes of it, also if the future is dropped. Where the
+    /// coordinator has moved or cannot be reached it is told again until then.
     ///
     /// # Errors
     /// Why the group could not be told, or [`Kind::Timeout`].
@@ -371,16 +373,18 @@ impl Core {
     ) -> Result<(), Error> {
         let Some(request) = leave else { return Ok(()) };
         let group = &self.config.group;
-        let timeout = deadline.saturating_duration_since(self.cluster.runtime().now());
-        let told = self.cluster.until(deadline, driver::tell(&self.cluster, group, request, timeout)).await;
         let context = format!("leave share group {group}");
-        match told
-            .unwrap_or_else(|| Err(Error::new(Kind::Timeout, "timed out")))
-            .map_err(|error| error.within(&context))?
-            .error_code
-        {
-            Code::None | Code::UnknownMemberId | Code::GroupIdNotFound => Ok(()),
-            code => Err(Error::broker(code, context)),
-        }
+        let attempt = |left| {
+            let told = driver::tell(&self.cluster, group, request.clone(), left);
+            async {
+                match told.await.map_err(|error| error.within(&context))?.error_code {
+                    Code::None | Code::UnknownMemberId | Code::GroupIdNotFound => Ok(()),
+                    code => Err(Error::broker(code, context.clone())),
+                }
+            }
+        };
+        let timeout = deadline.saturating_duration_since(self.cluster.runtime().now());
+        let told = self.cluster.until(deadline, again(&self.cluster, timeout, attempt)).await;
+        told.unwrap_or_else(|| Err(Error::new(Kind::Timeout, "timed out").within(&context)))
     }
 }

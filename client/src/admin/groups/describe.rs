@@ -16,21 +16,19 @@ use crate::record::TopicPartition;
 /// The protocol type of groups that share partitions out.
 const CONSUMER: &str = "consumer";
 
-/// One attempt at one group: as a classic one, and as one of KIP-848 if it is none.
+/// What a member that speaks the protocol of KIP-848 is; others of its group are 0.
+const CONSUMER_TYPE: i8 = 1;
+
+/// One attempt at one group: as one of KIP-848, and as a classic one if it is none, or the broker knows none such.
 pub(super) async fn describe(call: Call, group: String) -> Result<GroupDescription, Error> {
     let coordinator = call.coordinator(&group).await?;
-    let classic = classic(&call, coordinator, &group).await;
-    let is_none = match &classic {
-        // What brokers before Kafka 4.0 say of a group that they do not know.
-        Ok(description) => description.state == GroupState::Dead && description.members.is_empty(),
-        Err(error) => error.code() == Some(Code::GroupIdNotFound),
-    };
-    if !is_none {
-        return classic;
-    }
     match modern(&call, coordinator, &group).await {
-        Err(error) if error.kind() == Kind::UnsupportedVersion => classic,
-        Err(error) if matches!(error.code(), Some(Code::GroupIdNotFound | Code::UnsupportedVersion)) => classic,
+        Err(error)
+            if error.kind() == Kind::UnsupportedVersion
+                || matches!(error.code(), Some(Code::GroupIdNotFound | Code::UnsupportedVersion)) =>
+        {
+            classic(&call, coordinator, &group).await
+        }
         modern => modern,
     }
 }
@@ -49,6 +47,8 @@ async fn classic(call: &Call, coordinator: i32, group: &str) -> Result<GroupDesc
         group_type: GroupType::Classic,
         protocol_type: answer.protocol_type.to_string(),
         assignor: answer.protocol_data.to_string(),
+        group_epoch: None,
+        target_assignment_epoch: None,
         coordinator,
         members: sorted(members),
     })
@@ -68,9 +68,13 @@ fn classic_member(member: &DescribedGroupMember, shares_partitions: bool) -> Res
     Ok(MemberDescription {
         member_id: member.member_id.to_string(),
         instance_id: member.group_instance_id.as_ref().map(ToString::to_string),
+        rack_id: None,
         client_id: member.client_id.to_string(),
         host: member.client_host.to_string(),
         assignment,
+        target_assignment: None,
+        member_epoch: None,
+        is_upgraded: None,
     })
 }
 
@@ -86,19 +90,27 @@ async fn modern(call: &Call, coordinator: i32, group: &str) -> Result<GroupDescr
         group_type: GroupType::Consumer,
         protocol_type: CONSUMER.to_owned(),
         assignor: answer.assignor_name.to_string(),
+        group_epoch: Some(answer.group_epoch),
+        target_assignment_epoch: Some(answer.assignment_epoch),
         coordinator,
         members: sorted(answer.members.iter().map(modern_member).collect()),
     })
 }
 
 fn modern_member(member: &consumer_group_describe_response::Member) -> MemberDescription {
-    let topics = member.assignment.topic_partitions.iter();
+    let of = |assignment: &consumer_group_describe_response::Assignment| {
+        partitions(assignment.topic_partitions.iter().map(|topic| (&topic.topic_name, &topic.partitions)))
+    };
     MemberDescription {
         member_id: member.member_id.to_string(),
         instance_id: member.instance_id.as_ref().map(ToString::to_string),
+        rack_id: member.rack_id.as_ref().map(ToString::to_string),
         client_id: member.client_id.to_string(),
         host: member.client_host.to_string(),
-        assignment: partitions(topics.map(|topic| (&topic.topic_name, &topic.partitions))),
+        assignment: of(&member.assignment),
+        target_assignment: Some(of(&member.target_assignment)),
+        member_epoch: Some(member.member_epoch),
+        is_upgraded: (member.member_type >= 0).then_some(member.member_type == CONSUMER_TYPE),
     }
 }
 

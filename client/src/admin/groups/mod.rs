@@ -122,6 +122,10 @@ pub struct GroupDescription {
     pub protocol_type: String,
     /// How its members share the partitions out: `range`, …; empty while it has no members.
     pub assignor: String,
+    /// How often its members, or what they subscribe to, have changed (KIP-848). None of the classic protocol.
+    pub group_epoch: Option<i32>,
+    /// The group epoch that its partitions were last shared out in (KIP-848). None of the classic protocol.
+    pub target_assignment_epoch: Option<i32>,
     /// The broker that coordinates it.
     pub coordinator: i32,
     /// Its members, in order of their ids.
@@ -136,12 +140,21 @@ pub struct MemberDescription {
     pub member_id: String,
     /// Its `group.instance.id`, if it is a static member.
     pub instance_id: Option<String>,
+    /// Its `client.rack` (KIP-848). None if it did not say so, and of the classic protocol.
+    pub rack_id: Option<String>,
     /// Its `client.id`.
     pub client_id: String,
     /// The host it connects from, as the broker sees it.
     pub host: String,
     /// The partitions it was given, in order. Empty for groups that are not of the type `consumer`.
     pub assignment: Vec<TopicPartition>,
+    /// The partitions that it is to have once the group has settled, in order (KIP-848). None of the classic protocol.
+    pub target_assignment: Option<Vec<TopicPartition>>,
+    /// The group epoch that it has come to (KIP-848). None of the classic protocol.
+    pub member_epoch: Option<i32>,
+    /// Whether it speaks the newer protocol, in a group that has members of both while it is upgraded (KIP-848). None of
+    /// the classic protocol, and from brokers before Kafka 4.0.
+    pub is_upgraded: Option<bool>,
 }
 
 impl Admin {
@@ -165,7 +178,8 @@ impl Admin {
 
     /// The groups of these names, with their members.
     ///
-    /// Groups of the classic protocol and of KIP-848; there is none of another, such as share groups.
+    /// Groups of KIP-848 and of the classic protocol, which are asked for in that order, as by Java's
+    /// `describeConsumerGroups`; there is none of another, such as share groups.
     ///
     /// # Errors
     /// Per group: [`Code::GroupIdNotFound`](crate::Code::GroupIdNotFound) from brokers of Kafka 4.0 and newer if there is none (older ones describe

@@ -71,10 +71,14 @@ pub(crate) struct Classic {
     group_topics: BTreeSet<Arc<str>>,
     heartbeat_at: Instant,
     heartbeat_in_flight: bool,
+    /// The last heartbeat went out too late, and is not answered.
+    has_slept: bool,
     retry_at: Option<Instant>,
     backoff: Backoff,
     /// Joins and syncs by number: an answer to an earlier one is stale.
     attempt: u64,
+    /// Commits before partitions are given up, by number: what came of one for an earlier release says nothing.
+    commits: u64,
     polls: usize,
     /// How many of these polls call the listener.
     calls: usize,
@@ -92,7 +96,8 @@ enum Phase {
     Committing {
         going: BTreeSet<TopicPartition>,
         until: Option<Instant>,
-        in_flight: bool,
+        /// The number of the commit in flight.
+        in_flight: Option<u64>,
     },
     /// Cannot go on; if not for ever, the poll after the one that says so tries again.
     Failed {
@@ -118,8 +123,8 @@ enum Phase {
 /// What is to be done next.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// Commit what was released, and tell [`Classic::on_released`].
-    Commit,
+    /// Commit what was released, and tell [`Classic::on_released`]. The number goes back with the outcome.
+    Commit(u64),
     Heartbeat(HeartbeatRequest),
     /// The number goes back with the answer.
     Join(JoinGroupRequest, u64),
@@ -164,8 +169,10 @@ impl Classic {
             group_topics: BTreeSet::new(),
             heartbeat_at: now,
             heartbeat_in_flight: false,
+            has_slept: false,
             retry_at: None,
             attempt: 0,
+            commits: 0,
             polls: 0,
             calls: 0,
             last_poll: now,
@@ -238,6 +245,16 @@ impl Classic {
         self.last_poll = now;
     }
 
+    /// A poll waits, and whoever began it need not come back: it counts as one until now, and again once it goes on, which
+    /// [`poll_began`](Self::poll_began) is told. False while a poll calls the listener: that counts by itself.
+    pub(crate) fn poll_rests(&mut self, now: Instant) -> bool {
+        if self.calls > 0 {
+            return false;
+        }
+        self.poll_ended(now);
+        true
+    }
+
     /// A poll calls the listener: as long as that takes, nothing is polled, as with the Java client.
     pub(crate) fn call_began(&mut self, now: Instant) {
         self.calls += 1;
@@ -280,7 +297,7 @@ impl Classic {
     /// What polls handed out is done with, and nothing more is handed out of the partitions that go.
     pub(crate) fn released(&mut self) {
         if let Phase::Releasing { going, until } = &mut self.phase {
-            self.phase = Phase::Committing { going: std::mem::take(going), until: *until, in_flight: false };
+            self.phase = Phase::Committing { going: std::mem::take(going), until: *until, in_flight: None };
         }
     }
 
@@ -337,10 +354,11 @@ impl Classic {
         match &mut self.phase {
             Phase::Unjoined if is_searching => {}
             Phase::Unjoined if self.retry_at.is_none_or(|at| at <= now) => return Some(self.join()),
-            Phase::Committing { in_flight, .. } if !*in_flight && self.retry_at.is_none_or(|at| at <= now) => {
-                *in_flight = true;
+            Phase::Committing { in_flight, .. } if in_flight.is_none() && self.retry_at.is_none_or(|at| at <= now) => {
+                self.commits += 1;
+                *in_flight = Some(self.commits);
                 self.retry_at = None;
-                return Some((Step::Commit, None));
+                return Some((Step::Commit(self.commits), None));
             }
             Phase::Assigning { .. } => {
                 if let Some(step) = self.assign(metadata) {
@@ -351,6 +369,7 @@ impl Classic {
             _ => {}
         }
         if self.sends_heartbeats() && !self.heartbeat_in_flight && self.heartbeat_at <= now {
+            self.has_slept = self.is_late(now);
             self.heartbeat_in_flight = true;
             self.heartbeat_at = after(now, self.settings.heartbeat_interval);
             return Some((Step::Heartbeat(self.heartbeat()), None));
@@ -358,10 +377,23 @@ impl Classic {
         None
     }
 
+    /// Whether the process did not run for as long as a session lasts, stopped or starved: the partitions may be others' by
+    /// now, which the answer to the next heartbeat tells, or its failure leaves open. A coordinator that does not answer
+    /// is no such reason: heartbeats go out in time all the same.
+    pub(crate) fn is_in_doubt(&self, now: Instant) -> bool {
+        self.sends_heartbeats() && (self.has_slept || self.is_late(now))
+    }
+
+    /// Whether the heartbeat that is due should have gone out before the session ended that the last one renewed.
+    fn is_late(&self, now: Instant) -> bool {
+        let patience = self.settings.session_timeout.saturating_sub(self.settings.heartbeat_interval);
+        !self.heartbeat_in_flight && after(self.heartbeat_at, patience) <= now
+    }
+
     /// When [`next`](Self::next) is to be asked again, whatever else happens.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         let retry = match self.phase {
-            Phase::Unjoined | Phase::Committing { in_flight: false, .. } => self.retry_at,
+            Phase::Unjoined | Phase::Committing { in_flight: None, .. } => self.retry_at,
             _ => None,
         };
         let heartbeat = (self.sends_heartbeats() && !self.heartbeat_in_flight).then_some(self.heartbeat_at);
@@ -439,6 +471,7 @@ impl Classic {
         self.assigned_by = None;
         self.group_topics.clear();
         self.heartbeat_in_flight = false;
+        self.has_slept = false;
         self.backoff.reset();
         self.retry_at = None;
     }

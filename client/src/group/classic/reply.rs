@@ -68,6 +68,7 @@ impl Classic {
         self.identity = Identity { generation: response.generation_id, member_id: response.member_id.unshared() };
         self.backoff.reset();
         self.heartbeat_in_flight = false;
+        self.has_slept = false;
         self.heartbeat_at = after(now, self.settings.heartbeat_interval);
         self.assigned_by = None;
         self.group_topics.clear();
@@ -192,6 +193,7 @@ impl Classic {
             return NOTHING;
         }
         self.heartbeat_in_flight = false;
+        self.has_slept = false;
         let soon = after(now, self.settings.retry_backoff);
         match answer {
             Ok(Code::None) => {}
@@ -215,17 +217,22 @@ impl Classic {
         NOTHING
     }
 
-    /// What came of the commit before partitions are given up.
+    /// What came of the commit of that number, before partitions are given up.
     pub(crate) fn on_released(
         &mut self,
+        number: u64,
         outcome: Result<(), Error>,
         now: Instant,
         random: &mut fastrand::Rng,
     ) -> Option<Change> {
         let Phase::Committing { going, until, in_flight } = &mut self.phase else { return None };
+        // A commit may outlast the membership that asked for it: the next to give something up awaits its own.
+        if *in_flight != Some(number) {
+            return None;
+        }
         if let Err(error) = outcome {
             if error.is_retriable() && until.is_none_or(|until| now < until) {
-                *in_flight = false;
+                *in_flight = None;
                 self.retry_at = now.checked_add(self.backoff.next(random));
                 return None;
             }

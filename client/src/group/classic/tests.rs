@@ -100,7 +100,7 @@ impl Fixture {
     fn next(&mut self) -> Does {
         match self.step() {
             None => Does::Nothing,
-            Some((Step::Commit, _)) => Does::Commits,
+            Some((Step::Commit(_), _)) => Does::Commits,
             Some((Step::Heartbeat(_), _)) => Does::Heartbeats,
             Some((Step::Join(_, attempt), _)) => Does::Joins(attempt),
             Some((Step::Leave(request), _)) => Does::Leaves(request.is_some()),
@@ -132,6 +132,14 @@ impl Fixture {
         let assignment = protocol::assignment(&partitions(&[0, 1]).into()).unwrap();
         let response = SyncGroupResponse { assignment, ..SyncGroupResponse::default() };
         self.group.on_synced(attempt, Ok(response), self.now, &mut self.random)
+    }
+
+    /// The commit before partitions are given up ended so; it is begun, unless it is on its way.
+    fn commit_ended(&mut self, outcome: Result<(), Error>) -> Option<Change> {
+        if let Phase::Committing { in_flight: None, .. } = self.group.phase {
+            assert_eq!(self.next(), Does::Commits);
+        }
+        self.group.on_released(self.group.commits, outcome, self.now, &mut self.random)
     }
 
     /// What polls handed out is done with. True if the group waited for that.
@@ -258,7 +266,7 @@ fn a_rebalance_waits_for_the_release_then_commits_then_joins() {
     assert!(fixture.release());
     assert_eq!(fixture.next(), Does::Commits);
     assert_eq!(fixture.next(), Does::Nothing, "once");
-    let revoked = fixture.group.on_released(Ok(()), fixture.now, &mut fixture.random);
+    let revoked = fixture.commit_ended(Ok(()));
     assert_eq!(revoked, Some(Change::Revoked(partitions(&[0, 1]))));
     assert!(matches!(fixture.next(), Does::Joins(_)));
     assert_eq!(fixture.code_of_commit(), Some(Code::RebalanceInProgress));
@@ -276,7 +284,7 @@ fn a_commit_before_a_rebalance_is_tried_again_as_long_as_the_group_waits() {
             Does::Commits => {
                 attempts += 1;
                 let lost = Err(Error::new(Kind::Connection, "lost"));
-                if fixture.group.on_released(lost, fixture.now, &mut fixture.random).is_some() {
+                if fixture.commit_ended(lost).is_some() {
                     break;
                 }
             }
@@ -297,8 +305,51 @@ fn a_commit_that_cannot_succeed_does_not_hold_up_a_rebalance() {
     fixture.release();
     assert_eq!(fixture.next(), Does::Commits);
     let refused = Err(Error::broker(Code::TopicAuthorizationFailed, "commit"));
-    let change = fixture.group.on_released(refused, fixture.now, &mut fixture.random);
+    let change = fixture.commit_ended(refused);
     assert_eq!(change, Some(Change::Revoked(partitions(&[0, 1]))));
+}
+
+/// It waits for the commits before it, and its member may be expelled and back before it is answered.
+#[test]
+fn a_commit_of_an_earlier_release_does_not_count_for_a_later_one() {
+    let mut fixture = Fixture::stable();
+    fixture.heartbeat(Code::RebalanceInProgress);
+    fixture.release();
+    let Some((Step::Commit(earlier), _)) = fixture.step() else { panic!("{:?}", fixture.group.phase) };
+    fixture.heartbeat(Code::UnknownMemberId);
+    fixture.becomes_stable(2);
+    fixture.heartbeat(Code::RebalanceInProgress);
+    fixture.release();
+    assert_eq!(fixture.group.on_released(earlier, Ok(()), fixture.now, &mut fixture.random), None);
+    let Some((Step::Commit(later), _)) = fixture.step() else { panic!("{:?}", fixture.group.phase) };
+    assert_eq!(fixture.group.on_released(earlier, Ok(()), fixture.now, &mut fixture.random), None);
+    assert_eq!(fixture.next(), Does::Nothing, "its own commit is still on its way");
+    let revoked = fixture.group.on_released(later, Ok(()), fixture.now, &mut fixture.random);
+    assert_eq!(revoked, Some(Change::Revoked(partitions(&[0, 1]))));
+    assert!(matches!(fixture.next(), Does::Joins(_)));
+}
+
+/// A session lasts 45 s from when the coordinator has heard of the member, three before its next heartbeat.
+#[test]
+fn a_member_that_could_not_send_heartbeats_for_a_session_is_in_doubt_until_one_is_answered() {
+    let lost = || Err(Error::new(Kind::Connection, "lost"));
+    for answer in [Ok(Code::None), Ok(Code::CoordinatorLoadInProgress), lost()] {
+        let mut fixture = Fixture::stable();
+        let sender = fixture.group.identity.clone();
+        fixture.now += 45 * SECOND - SECOND / 10;
+        assert!(!fixture.group.is_in_doubt(fixture.now), "its session may last yet");
+        fixture.now += SECOND / 10;
+        assert!(fixture.group.is_in_doubt(fixture.now));
+        assert_eq!(fixture.next(), Does::Heartbeats);
+        assert!(fixture.group.is_in_doubt(fixture.now), "it is asked");
+        fixture.group.on_heartbeat(&sender, answer, fixture.now);
+        assert!(!fixture.group.is_in_doubt(fixture.now));
+        // One that is not answered for long is no such reason.
+        fixture.now += 3 * SECOND;
+        assert_eq!(fixture.next(), Does::Heartbeats);
+        fixture.now += 100 * SECOND;
+        assert!(!fixture.group.is_in_doubt(fixture.now));
+    }
 }
 
 /// edges 53, 54
@@ -322,7 +373,7 @@ fn what_is_said_of_an_earlier_generation_or_amid_a_join_is_ignored() {
     assert_eq!(fixture.group.on_commit(&earlier, Code::IllegalGeneration, fixture.now), None);
     fixture.heartbeat(Code::RebalanceInProgress);
     fixture.release();
-    fixture.group.on_released(Ok(()), fixture.now, &mut fixture.random);
+    fixture.commit_ended(Ok(()));
     fixture.next();
     assert_eq!(fixture.heartbeat(Code::UnknownMemberId), None);
     let current = fixture.group.identity.clone();
@@ -429,7 +480,7 @@ fn a_subscription_that_changes_amid_a_join_is_joined_with_afterwards() {
     assert!(matches!(fixture.synced(attempt), (None, None)), "what is not wanted any more is not read");
     assert!(fixture.release());
     assert_eq!(fixture.next(), Does::Commits);
-    fixture.group.on_released(Ok(()), fixture.now, &mut fixture.random);
+    fixture.commit_ended(Ok(()));
     let Some((Step::Join(request, _), _)) = fixture.step() else { panic!() };
     let (subscription, _) = decode_data::<ConsumerProtocolSubscription>(request.protocols[0].metadata.clone()).unwrap();
     assert_eq!(subscription.topics, [Str::from("bills")]);
@@ -532,7 +583,7 @@ fn a_cooperative_member_joins_at_once_with_what_it_has_and_may_commit_all_the_wh
     assert_eq!(fixture.next(), Does::Heartbeats, "it lives while it waits for the release");
     assert!(fixture.release());
     assert_eq!(fixture.next(), Does::Commits);
-    let change = fixture.group.on_released(Ok(()), fixture.now, &mut fixture.random);
+    let change = fixture.commit_ended(Ok(()));
     assert_eq!(change, Some(Change::Revoked(partitions(&[1]))));
     let Some((Step::Join(request, _), None)) = fixture.step() else { panic!("it joins again at once") };
     assert_eq!(
@@ -548,7 +599,7 @@ fn a_cooperative_member_gives_up_what_is_not_subscribed_to_any_more_before_it_jo
     assert_eq!(fixture.group.releasing().map(BTreeSet::len), Some(2));
     fixture.release();
     assert_eq!(fixture.next(), Does::Commits);
-    fixture.group.on_released(Ok(()), fixture.now, &mut fixture.random);
+    fixture.commit_ended(Ok(()));
     let Some((Step::Join(request, _), _)) = fixture.step() else { panic!() };
     assert!(subscription(&request).owned_partitions.is_empty());
 }
@@ -628,7 +679,7 @@ fn a_reason_is_cut_where_a_character_ends() {
     fixture.group.rebalance("\u{1f980}".repeat(200), fixture.now);
     fixture.release();
     fixture.next();
-    fixture.group.on_released(Ok(()), fixture.now, &mut fixture.random);
+    fixture.commit_ended(Ok(()));
     let Some((Step::Join(request, _), _)) = fixture.step() else { panic!() };
     assert_eq!(request.reason.unwrap().encode_utf16().count(), 254);
 }

@@ -66,18 +66,23 @@ impl Modern {
         self.leaves = self.leaves.saturating_sub(1);
     }
 
-    /// What came of the commit before partitions are given up.
+    /// What came of the commit of that number, before partitions are given up.
     pub(crate) fn on_released(
         &mut self,
+        number: u64,
         outcome: Result<(), Error>,
         now: Instant,
         random: &mut fastrand::Rng,
     ) -> Option<Change> {
         let Phase::Committing { until, in_flight, retry_at, going } = &mut self.phase else { return None };
+        // A commit may outlast the membership that asked for it: the next to give something up awaits its own.
+        if *in_flight != Some(number) {
+            return None;
+        }
         if let Err(error) = outcome {
             if error.is_retriable() && until.is_none_or(|until| now < until) {
                 *retry_at = now.checked_add(self.backoff.next(random));
-                *in_flight = false;
+                *in_flight = None;
                 return None;
             }
             tracing::warn!(group = %self.settings.group, %error, "what was read last could not be committed before the rebalance");

@@ -78,6 +78,8 @@ pub(crate) struct Modern {
     /// The number of the heartbeat in flight.
     in_flight: Option<u64>,
     number: u64,
+    /// Commits before partitions are given up, by number: what came of one for an earlier release says nothing.
+    commits: u64,
     /// When the last heartbeat was sent, and how long after it the next is due.
     sent_at: Instant,
     interval: Duration,
@@ -105,7 +107,8 @@ enum Phase {
         going: BTreeSet<TopicPartition>,
         until: Option<Instant>,
         retry_at: Option<Instant>,
-        in_flight: bool,
+        /// The number of the commit in flight.
+        in_flight: Option<u64>,
     },
     /// Cannot go on, until something else is subscribed to.
     Failed(Error),
@@ -139,8 +142,8 @@ pub(crate) enum Progress {
 /// What is to be done next.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// Commit what was released, and tell [`Modern::on_released`].
-    Commit,
+    /// Commit what was released, and tell [`Modern::on_released`]. The number goes back with the outcome.
+    Commit(u64),
     /// The number goes back with the answer.
     Heartbeat(ConsumerGroupHeartbeatRequest, u64),
     /// Tell [`Modern::on_left`] how that ended, whatever way.
@@ -198,6 +201,7 @@ impl Modern {
             owned: Held::default(),
             in_flight: None,
             number: 0,
+            commits: 0,
             sent_at: now,
             interval: DEFAULT_INTERVAL,
             retry_at: None,
@@ -266,6 +270,16 @@ impl Modern {
         self.last_poll = now;
     }
 
+    /// A poll waits, and whoever began it need not come back: it counts as one until now, and again once it goes on, which
+    /// [`poll_began`](Self::poll_began) is told. False while a poll calls the listener: that counts by itself.
+    pub(crate) fn poll_rests(&mut self, now: Instant) -> bool {
+        if self.calls > 0 {
+            return false;
+        }
+        self.poll_ended(now);
+        true
+    }
+
     /// A poll calls the listener: as long as that takes, nothing is polled.
     pub(crate) fn call_began(&mut self, now: Instant) {
         self.calls += 1;
@@ -306,7 +320,7 @@ impl Modern {
     pub(crate) fn released(&mut self) {
         match std::mem::replace(&mut self.phase, Phase::Stable) {
             Phase::Releasing { going, until } => {
-                self.phase = Phase::Committing { going, until, retry_at: None, in_flight: false };
+                self.phase = Phase::Committing { going, until, retry_at: None, in_flight: None };
             }
             other => self.phase = other,
         }
@@ -348,11 +362,12 @@ impl Modern {
             return Some((None, Some(change)));
         }
         if let Phase::Committing { in_flight, retry_at, .. } = &mut self.phase
-            && !*in_flight
+            && in_flight.is_none()
             && retry_at.is_none_or(|at| at <= now)
         {
-            *in_flight = true;
-            return Some((Some(Step::Commit), None));
+            self.commits += 1;
+            *in_flight = Some(self.commits);
+            return Some((Some(Step::Commit(self.commits)), None));
         }
         if self.heartbeat_at().is_some_and(|at| at <= now) {
             let request = self.heartbeat();
@@ -380,7 +395,7 @@ impl Modern {
     /// When [`next`](Self::next) is to be asked again, whatever else happens.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         let retry = match self.phase {
-            Phase::Committing { in_flight: false, retry_at, .. } => retry_at,
+            Phase::Committing { in_flight: None, retry_at, .. } => retry_at,
             _ => None,
         };
         [retry, self.heartbeat_at(), self.poll_limit()].into_iter().flatten().min()

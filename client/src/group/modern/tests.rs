@@ -105,7 +105,7 @@ impl Fixture {
     }
 
     fn commits(&mut self) {
-        assert!(matches!(self.step(), Some((Some(Step::Commit), None))), "{:?}", self.group.phase);
+        assert!(matches!(self.step(), Some((Some(Step::Commit(_)), None))), "{:?}", self.group.phase);
     }
 
     /// There is nothing to do now.
@@ -141,7 +141,7 @@ impl Fixture {
     }
 
     fn released(&mut self, outcome: Result<(), Error>) -> Option<Change> {
-        self.group.on_released(outcome, self.now, &mut self.random)
+        self.group.on_released(self.group.commits, outcome, self.now, &mut self.random)
     }
 
     fn leaves(&mut self) -> Option<i32> {
@@ -437,6 +437,34 @@ fn a_member_that_is_fenced_while_it_gives_up_partitions_loses_all() {
         assert_eq!(fixture.released(Ok(())), None, "what came of the commit is of no interest");
         assert_eq!(fixture.heartbeat().member_epoch, 0);
     }
+}
+
+/// It waits for the commits before it, and its member may be fenced and back before it is answered.
+#[test]
+fn a_commit_of_an_earlier_release_does_not_count_for_a_later_one() {
+    let mut fixture = Fixture::stable();
+    fixture.heartbeat_in_time();
+    fixture.answers(6, Some(&[(ORDERS, &[1])]));
+    fixture.rests();
+    fixture.poll();
+    fixture.commits();
+    let earlier = fixture.group.commits;
+    fixture.heartbeat_in_time();
+    fixture.refuses(Code::FencedMemberEpoch);
+    fixture.becomes_stable();
+    fixture.heartbeat_in_time();
+    fixture.answers(6, Some(&[(ORDERS, &[1])]));
+    fixture.rests();
+    fixture.poll();
+    let ends =
+        |fixture: &mut Fixture, number| fixture.group.on_released(number, Ok(()), fixture.now, &mut fixture.random);
+    assert_eq!(ends(&mut fixture, earlier), None);
+    fixture.commits();
+    assert_eq!(ends(&mut fixture, earlier), None);
+    fixture.rests();
+    let later = fixture.group.commits;
+    assert_eq!(ends(&mut fixture, later), Some(Change::Revoked(orders(&[0]))));
+    assert_eq!(told(&fixture.heartbeat()), Some(vec![(ORDERS, vec![1])]));
 }
 
 /// edge 60

@@ -8,6 +8,7 @@ mod embedded;
 mod embedded_transactions;
 mod group_cooperative;
 mod groups;
+mod groups_described;
 mod groups_modern;
 mod produce;
 mod program;
