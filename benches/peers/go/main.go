@@ -38,9 +38,13 @@ func run() error {
 	switch work := words.text("work"); work {
 	case "consume":
 		return consume(words, group)
+	case "end-to-end":
+		return endToEnd(words)
 	case "produce":
+	case "rebalance":
+		return rebalance(words, group)
 	default:
-		return fmt.Errorf("`work=%s`: one of consume, produce", work)
+		return fmt.Errorf("`work=%s`: one of consume, end-to-end, produce, rebalance", work)
 	}
 	feed, err := load(words)
 	if err != nil {
@@ -78,7 +82,7 @@ func consume(words *words, group string) error {
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 	}
 	if group != "" {
-		options = append(options, kgo.ConsumerGroup(group))
+		options = append(options, member(words, group)...)
 	}
 	began := time.Now()
 	client, err := kgo.NewClient(options...)
@@ -166,12 +170,7 @@ func sendAtRate(client *kgo.Client, feed *feed, records, rate int) (tally, []tim
 	settled.Add(records)
 	begin := time.Now()
 	for number := range records {
-		due := begin.Add(time.Duration(int64(number) * int64(time.Second) / int64(rate)))
-		time.Sleep(time.Until(due))
-		from := time.Now()
-		if from.Sub(due) > grace {
-			from = due
-		}
+		from := pace(begin, number, rate)
 		client.Produce(context.Background(), feed.next(), func(_ *kgo.Record, err error) {
 			latencies[number] = time.Since(from)
 			result.count(err)
@@ -180,6 +179,17 @@ func sendAtRate(client *kgo.Client, feed *feed, records, rate int) (tally, []tim
 	}
 	settled.Wait()
 	return result, latencies
+}
+
+// pace waits until a record is due, and tells when its latency begins.
+func pace(begin time.Time, number, rate int) time.Time {
+	due := begin.Add(time.Duration(int64(number) * int64(time.Second) / int64(rate)))
+	time.Sleep(time.Until(due))
+	from := time.Now()
+	if from.Sub(due) > grace {
+		from = due
+	}
+	return from
 }
 
 // A feed makes records without end: topics, keys and values in turn.
@@ -305,9 +315,14 @@ func readWords(arguments []string) (*words, error) {
 		}
 		said[name] = value
 	}
-	// What only other clients have a use for.
-	delete(said, "partitions")
+	// What only other clients, or other jobs, have a use for.
+	if said["work"] == "produce" {
+		delete(said, "partitions")
+	}
 	delete(said, "deliveries")
+	if said["group"] == "" {
+		delete(said, "protocol")
+	}
 	return &words{said: said}, nil
 }
 

@@ -39,8 +39,10 @@ public final class Peer {
         String group = words.text("group");
         switch (words.text("work")) {
             case "consume" -> consume(words, group);
+            case "end-to-end" -> Journey.run(words);
             case "produce" -> produce(words);
-            default -> throw new IllegalArgumentException("`work` is one of consume, produce");
+            case "rebalance" -> Sharing.run(words, group);
+            default -> throw new IllegalArgumentException("`work` is one of consume, end-to-end, produce, rebalance");
         }
     }
 
@@ -51,6 +53,7 @@ public final class Peer {
         settings.put("max.poll.records", POLL_RECORDS);
         if (!group.isEmpty()) {
             settings.put("group.id", group);
+            settings.put("group.protocol", words.text("protocol"));
         }
         String topic = words.text("topic");
         int warmUp = words.number("warm_up");
@@ -94,19 +97,25 @@ public final class Peer {
         }
     }
 
-    private static void produce(Words words) throws Exception {
-        Feed feed = new Feed(words);
+    static Map<String, Object> producing(Words words, Object bootstrap) {
         Map<String, Object> settings = new HashMap<>();
-        settings.put("bootstrap.servers", words.text("bootstrap"));
+        settings.put("bootstrap.servers", bootstrap);
         settings.put("acks", "all");
         settings.put("enable.idempotence", "true");
         settings.put("compression.type", words.text("compression"));
         settings.put("linger.ms", words.text("linger_ms"));
         settings.put("batch.size", words.text("batch_bytes"));
         settings.put("buffer.memory", words.text("buffer_bytes"));
+        return settings;
+    }
+
+    private static void produce(Words words) throws Exception {
+        Feed feed = new Feed(words);
+        Map<String, Object> settings = producing(words, words.text("bootstrap"));
         int rate = words.number("rate");
         int records = words.number("records");
         int warmUp = words.number("warm_up");
+        words.drop("partitions");
         words.finish();
 
         try (var producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer())) {
@@ -162,11 +171,7 @@ public final class Peer {
             long begin = System.nanoTime();
             for (int number = 0; number < records; number++) {
                 long due = begin + number * 1_000_000_000L / rate;
-                for (long early = due - System.nanoTime(); early > 0; early = due - System.nanoTime()) {
-                    LockSupport.parkNanos(early);
-                }
-                long now = System.nanoTime();
-                long from = now - due > GRACE ? due : now;
+                long from = pace(due);
                 int index = number;
                 producer.send(feed.next(), (written, error) -> {
                     latencies[index] = System.nanoTime() - from;
@@ -184,25 +189,37 @@ public final class Peer {
         }
 
         String percentiles() {
-            if (latencies.length == 0) {
-                return "";
-            }
-            Arrays.sort(latencies);
-            return String.format(
-                Locale.ROOT, ",\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f", percentile(500), percentile(990), percentile(999));
-        }
-
-        /** Within how many microseconds so many of a thousand came. */
-        private double percentile(long thousandths) {
-            long rank = (latencies.length * thousandths + 999) / 1000;
-            return latencies[(int) Math.max(rank, 1) - 1] / 1e3;
+            return latencies.length == 0 ? "" : Peer.percentiles(latencies);
         }
     }
 
+    /** Waits until a record is due, and tells when its latency begins. */
+    static long pace(long due) {
+        for (long early = due - System.nanoTime(); early > 0; early = due - System.nanoTime()) {
+            LockSupport.parkNanos(early);
+        }
+        long now = System.nanoTime();
+        return now - due > GRACE ? due : now;
+    }
+
+    static String percentiles(long[] latencies) {
+        Arrays.sort(latencies);
+        return String.format(
+            Locale.ROOT,
+            ",\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f",
+            percentile(latencies, 500), percentile(latencies, 990), percentile(latencies, 999));
+    }
+
+    /** Within how many microseconds so many of a thousand came. */
+    private static double percentile(long[] sorted, long thousandths) {
+        long rank = (sorted.length * thousandths + 999) / 1000;
+        return sorted[(int) Math.max(rank, 1) - 1] / 1e3;
+    }
+
     /** Records without end: topics, keys and values in turn. */
-    private static final class Feed {
+    static final class Feed {
         final long bytes;
-        private final String[] topics;
+        final String[] topics;
         private final byte[][] keys;
         private final byte[][] values;
         private int topic;
@@ -241,11 +258,11 @@ public final class Peer {
         }
     }
 
-    private static long cpuNanos() {
+    static long cpuNanos() {
         return ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean()).getProcessCpuTime();
     }
 
-    private static long peakRssBytes() throws IOException {
+    static long peakRssBytes() throws IOException {
         for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
             if (line.startsWith("VmHWM:")) {
                 return Long.parseLong(line.replaceAll("[^0-9]", "")) * 1024;
@@ -255,7 +272,7 @@ public final class Peer {
     }
 
     /** The name=value arguments that were not asked for yet. */
-    private static final class Words {
+    static final class Words {
         private final Map<String, String> said = new HashMap<>();
 
         Words(String[] arguments) {
@@ -266,8 +283,15 @@ public final class Peer {
                 }
             }
             // What only other clients have a use for.
-            said.remove("partitions");
             said.remove("deliveries");
+            if (said.get("group").isEmpty()) {
+                said.remove("protocol");
+            }
+        }
+
+        /** What only other jobs have a use for. */
+        void drop(String name) {
+            said.remove(name);
         }
 
         String text(String name) {

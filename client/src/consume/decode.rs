@@ -171,12 +171,12 @@ fn take(partition: &TopicPartition, mut open: Open, position: Position, max: usi
         if count == max {
             break;
         }
-        match records.next() {
+        match records.next_offset() {
             // Records before the position are not wanted (edge 33).
-            Some(Ok(record)) if record.offset < position.offset && count == 0 => start = records.cursor(),
-            Some(Ok(record)) => {
+            Some(Ok(offset)) if offset < position.offset && count == 0 => start = records.cursor(),
+            Some(Ok(offset)) => {
                 count += 1;
-                read.position = Position { offset: record.offset.saturating_add(1), epoch: open.epoch };
+                read.position = Position { offset: offset.saturating_add(1), epoch: open.epoch };
             }
             Some(Err(error)) => {
                 read.flaw = Some(flaw(partition, read.position.offset, error));

@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 mod aborted;
+mod alarm;
 mod arrive;
 mod buffer;
 mod call;
@@ -81,6 +82,7 @@ use crate::group::{GroupMembershipOperation, Identity};
 use crate::telemetry::push::{self, Source, Telemetry};
 use crate::telemetry::{Metrics, Role, spans};
 use crate::watch;
+use alarm::Alarm;
 use close::Parting;
 use committer::Turn;
 use state::State;
@@ -137,6 +139,8 @@ pub(crate) struct Core {
     decompressor: Mutex<Decompressor>,
     /// There is something for polls.
     pub(crate) ready: Notify,
+    /// Ends the waits of polls.
+    alarm: Alarm,
     /// There is something for the driver: partitions, look-ups.
     pub(crate) work: Notify,
     /// There is something for the group's task.
@@ -343,6 +347,7 @@ impl ConsumerBuilder {
             state: Mutex::new(State::new(&config, assignors, random, cluster.runtime().now())),
             decompressor: Mutex::new(Decompressor::new(decode::MAX_DECOMPRESSED)),
             ready: Notify::new(),
+            alarm: Alarm::default(),
             work: Notify::new(),
             membership: Notify::new(),
             moved: Notify::new(),
@@ -383,7 +388,8 @@ impl Source for Core {
 impl Core {
     /// Waits until there are records.
     async fn wait(self: &Arc<Self>, consumer: &Consumer, max: usize, timeout: Duration) -> Result<Records, Error> {
-        let mut timer = None;
+        let runtime = self.cluster.runtime();
+        let mut deadline = None;
         loop {
             let mut ready = std::pin::pin!(self.ready.notified());
             ready.as_mut().enable();
@@ -403,12 +409,12 @@ impl Core {
                 tokio::task::yield_now().await;
                 return self.take_unless_due(max);
             }
-            let timer = timer.get_or_insert_with(|| call::timer(&self.cluster, timeout));
+            let deadline = *deadline.get_or_insert_with(|| runtime.now().checked_add(timeout));
             tokio::select! {
                 biased;
                 () = ready => {}
-                ended = timer => {
-                    ended.ok_or_else(|| Error::closed("consumer"))?;
+                rung = self.alarm.rings(runtime, deadline) => {
+                    rung.ok_or_else(|| Error::closed("consumer"))?;
                     return self.take_unless_due(max);
                 }
             }

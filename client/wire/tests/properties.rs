@@ -218,6 +218,10 @@ fn every_flipped_bit_of_a_body_is_survived() {
             let batch = batches(bytes.into()).next().unwrap().unwrap();
             if let Ok(body) = batch.body(&mut Decompressor::new(1_000)) {
                 assert!(body.records().take_while(Result::is_ok).count() <= 3);
+                let read: Vec<_> = body.records().map(|record| record.map(|record| record.offset)).collect();
+                let mut records = body.records();
+                let passed: Vec<_> = std::iter::from_fn(|| records.next_offset()).collect();
+                assert_eq!(passed, read, "bit {bit}");
             }
         }
     }

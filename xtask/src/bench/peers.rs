@@ -96,6 +96,9 @@ pub(crate) fn run(peers: &Peers) -> Result<()> {
             _ => Broker::embedded(),
         };
         for (number, row) in rows.iter().enumerate() {
+            if !broker.takes(row) {
+                continue;
+            }
             let measured = measure(peers, row, number, &clients, &mut broker, &built, &mut notes)?;
             if !peers.quick {
                 notes.say(&table.row(row, broker.name(), &measured))?;
@@ -128,7 +131,7 @@ impl Peers {
             if self.quick {
                 row.shorten(3);
             }
-            if let (Some(records), 0) = (self.records, row.rate) {
+            if let Some(records) = self.records.filter(|_| row.has_any_length()) {
                 row.records = records;
                 row.warm_up = records / 3;
             }
@@ -161,7 +164,7 @@ fn measure<'a>(
     notes: &mut Notes,
 ) -> Result<Vec<Measured<'a>>> {
     broker.prepare(row, number)?;
-    if row.is_of_reading() {
+    if row.is_of_reading() || row.is_of_rebalancing() {
         job::fill(row, broker, built)?;
     }
     let mut measured: Vec<_> = clients

@@ -34,6 +34,8 @@ pub struct Job {
     pub deliveries: Deliveries,
     /// The group to read as a member of; none to choose the partitions.
     pub group: Option<String>,
+    /// By which protocol it is one.
+    pub protocol: Protocol,
     /// How many records, and when.
     pub work: Work,
 }
@@ -47,6 +49,15 @@ pub enum Compression {
     None,
     /// As `zstd`.
     Zstd,
+}
+
+/// Who shares out the partitions of a group.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Protocol {
+    /// One of the members.
+    Classic,
+    /// The coordinator (KIP-848).
+    Consumer,
 }
 
 /// What becomes of the results.
@@ -79,6 +90,8 @@ pub enum Work {
         /// Records before them, at the same rate.
         warm_up: u64,
     },
+    /// One record is written to each partition.
+    OneEach,
     /// Written as fast as it goes.
     Produce {
         /// Records that are measured.
@@ -95,6 +108,8 @@ pub enum Work {
         /// Records before them, at the same rate.
         warm_up: u64,
     },
+    /// A second member joins a group, and is handed the first record of each partition that it gets.
+    Rebalance,
 }
 
 impl Job {
@@ -131,12 +146,19 @@ impl Job {
             buffer_bytes: said.take("buffer_bytes")?,
             deliveries: said.take("deliveries")?,
             group: Some(said.take::<String>("group")?).filter(|group| !group.is_empty()),
+            protocol: said.take("protocol")?,
             work: match (said.take::<String>("work")?.as_str(), said.take("rate")?) {
                 ("consume", _) => Work::Consume { records, warm_up },
+                ("one-each", _) => Work::OneEach,
+                ("rebalance", _) => Work::Rebalance,
                 ("produce", 0) => Work::Produce { records, warm_up },
                 ("produce", rate) => Work::Latency { rate, records, warm_up },
                 ("end-to-end", rate) if rate > 0 => Work::EndToEnd { rate, records, warm_up },
-                (other, _) => return Err(format!("`work={other}`: one of consume, end-to-end, produce").into()),
+                (other, _) => {
+                    return Err(
+                        format!("`work={other}`: one of consume, end-to-end, one-each, produce, rebalance").into()
+                    );
+                }
             },
         };
         said.finish()?;
@@ -160,6 +182,28 @@ impl Compression {
             Self::None => "none",
             Self::Zstd => "zstd",
         }
+    }
+}
+
+impl Protocol {
+    /// Kafka's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
+        }
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Classic, Self::Consumer]
+            .into_iter()
+            .find(|protocol| protocol.name() == text)
+            .ok_or("one of classic, consumer")
     }
 }
 
@@ -221,7 +265,7 @@ mod tests {
 
     const WORDS: &str = "bootstrap=127.0.0.1:9092 topic=bench topics=1 partitions=6 values=/tmp/values size=100 keyed=true \
                          compression=lz4 linger_ms=5 batch_bytes=1000000 buffer_bytes=67108864 deliveries=bulk \
-                         records=1000 warm_up=100 rate=0 work=produce group=";
+                         records=1000 warm_up=100 rate=0 work=produce group= protocol=classic";
 
     fn parse(text: &str) -> Result<Job, String> {
         Job::parse(text.split_whitespace().map(str::to_owned)).map_err(|error| error.to_string())
@@ -247,7 +291,8 @@ mod tests {
         let words = WORDS.replace("work=produce", "work=consume");
         let job = parse(&words).unwrap();
         assert_eq!((job.work, job.group), (Work::Consume { records: 1000, warm_up: 100 }, None));
-        assert_eq!(parse(&words.replace("group=", "group=g")).unwrap().group.as_deref(), Some("g"));
+        let job = parse(&words.replace("group= protocol=classic", "group=g protocol=consumer")).unwrap();
+        assert_eq!((job.group.as_deref(), job.protocol), (Some("g"), Protocol::Consumer));
     }
 
     #[test]

@@ -15,19 +15,45 @@ pub struct Report {
     feed_bytes: usize,
     latencies: Option<Latencies>,
     first: Option<Duration>,
+    assigned: Option<Duration>,
 }
 
 impl Report {
     /// A report of the measured part. `before` is the number of records that were acknowledged before it.
     #[must_use]
     pub fn new(tally: Tally, before: u64, cost: Cost, feed: &Feed) -> Self {
-        Self { tally, stored: before + tally.acked, cost, feed_bytes: feed.bytes(), latencies: None, first: None }
+        Self {
+            tally,
+            stored: before + tally.acked,
+            cost,
+            feed_bytes: feed.bytes(),
+            latencies: None,
+            first: None,
+            assigned: None,
+        }
     }
 
     /// A report of what was read. The first record came `first` after the start of the client.
     #[must_use]
     pub fn read(tally: Tally, before: u64, cost: Cost, first: Duration) -> Self {
-        Self { tally, stored: before + tally.acked, cost, feed_bytes: 0, latencies: None, first: Some(first) }
+        Self {
+            tally,
+            stored: before + tally.acked,
+            cost,
+            feed_bytes: 0,
+            latencies: None,
+            first: Some(first),
+            assigned: None,
+        }
+    }
+
+    /// A report of partitions that were shared out. The members owned what they were to `assigned` after the start of
+    /// the second.
+    #[must_use]
+    pub fn shared(partitions: u64, cost: Cost, assigned: Duration) -> Self {
+        let tally = Tally { acked: partitions, failed: 0 };
+        let stored = partitions;
+        Self { tally, stored, cost, feed_bytes: 0, latencies: None, first: None, assigned: Some(assigned) }
     }
 
     /// Adds how long acknowledgements took.
@@ -47,7 +73,7 @@ impl Report {
     }
 
     fn line(&self, peak_rss_bytes: u64) -> String {
-        let Self { tally, stored, cost, feed_bytes, latencies, first } = self;
+        let Self { tally, stored, cost, feed_bytes, latencies, first, assigned } = self;
         let mut line = format!(
             r#"{{"acked":{},"failed":{},"stored":{stored},"seconds":{:.6},"cpu_seconds":{:.6},"peak_rss_bytes":{},"feed_bytes":{feed_bytes}"#,
             tally.acked, tally.failed, cost.seconds, cost.cpu_seconds, peak_rss_bytes
@@ -58,6 +84,9 @@ impl Report {
         }
         if let Some(first) = first {
             let _ = write!(line, r#","first_ms":{:.1}"#, first.as_secs_f64() * 1e3);
+        }
+        if let Some(assigned) = assigned {
+            let _ = write!(line, r#","assigned_ms":{:.1}"#, assigned.as_secs_f64() * 1e3);
         }
         line.push('}');
         line
@@ -77,6 +106,7 @@ mod tests {
             feed_bytes: 100,
             latencies: None,
             first: None,
+            assigned: None,
         };
         let line = r#"{"acked":3,"failed":1,"stored":5,"seconds":0.500000,"cpu_seconds":0.250000,"peak_rss_bytes":4096,"feed_bytes":100"#;
         assert_eq!(report.line(4096), format!("{line}}}"));
@@ -86,5 +116,8 @@ mod tests {
 
         let report = Report { latencies: None, first: Some(Duration::from_millis(7)), ..report };
         assert_eq!(report.line(4096), format!(r#"{line},"first_ms":7.0}}"#));
+
+        let report = Report { first: None, assigned: Some(Duration::from_millis(9)), ..report };
+        assert_eq!(report.line(4096), format!(r#"{line},"assigned_ms":9.0}}"#));
     }
 }

@@ -1,20 +1,22 @@
 //! The jobs by kacrab, on the runtime on which it costs least.
 
+mod reading;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use kacrab::common::TopicPartition;
-use kacrab::consumer::Consumer;
 use kacrab::producer::{Producer, ProducerError, ProducerRecord, SendFuture};
-use peer_job::{Failure, Feed, Item, Job, Meter, POLL_RECORDS, Reading, Report, Tally, Window, Work, at_rate};
+use peer_job::{Failure, Feed, Item, Job, Meter, Report, Tally, Window, Work, at_rate, share};
 use tokio::runtime::Builder;
 
 fn main() -> Result<(), Failure> {
     let job = Job::from_args()?;
+    if job.work == Work::Rebalance {
+        return share(&job, reading::member)?.print();
+    }
     let runtime = Builder::new_current_thread().enable_all().build()?;
     if let Work::Consume { .. } = job.work {
-        return runtime.block_on(consume(&job))?.print();
+        return runtime.block_on(reading::consume(&job))?.print();
     }
     let feed = Feed::load(&job)?;
     runtime.block_on(run(job, feed))?.print()
@@ -33,46 +35,16 @@ async fn run(job: Job, feed: Feed) -> Result<Report, Failure> {
         .await?;
     let client = Client { producer, topics: job.topics.iter().map(|topic| topic.as_str().into()).collect() };
     match job.work {
-        Work::Consume { .. } => consume(&job).await,
-        Work::EndToEnd { .. } => Err("not a job of this client".into()),
+        Work::EndToEnd { .. } => reading::end_to_end(&job, client).await,
+        Work::Consume { .. } | Work::OneEach | Work::Rebalance => Err("not a job of this client".into()),
         Work::Produce { records, warm_up } => produce(&client, &job, feed, records, warm_up).await,
         Work::Latency { rate, records, warm_up } => latency(client, &job, feed, rate, records, warm_up).await,
     }
 }
 
-async fn consume(job: &Job) -> Result<Report, Failure> {
-    let mut reading = Reading::start(job)?;
-    let limit = POLL_RECORDS.to_string();
-    let mut consumer = Consumer::from_map([
-        ("bootstrap.servers", job.bootstrap.as_str()),
-        ("group.id", job.group.as_deref().unwrap_or("none")),
-        ("enable.auto.commit", if job.group.is_some() { "true" } else { "false" }),
-        ("auto.offset.reset", "earliest"),
-        ("max.poll.records", limit.as_str()),
-    ])
-    .await?;
-    if job.group.is_some() {
-        consumer.subscribe(job.topics.iter().map(String::as_str))?;
-    } else {
-        let of = |topic: &String| {
-            (0..job.partitions).map({
-                let topic = topic.clone();
-                move |partition| TopicPartition::new(topic.as_str(), partition.into())
-            })
-        };
-        consumer.assign(job.topics.iter().flat_map(of))?;
-    }
-    while reading.goes_on()? {
-        for record in consumer.poll(Duration::from_secs(1)).await?.iter() {
-            reading.touch(record.value.as_deref().unwrap_or_default());
-        }
-    }
-    reading.report()
-}
-
-struct Client {
-    producer: Producer,
-    topics: Vec<Arc<str>>,
+pub(crate) struct Client {
+    pub(crate) producer: Producer,
+    pub(crate) topics: Vec<Arc<str>>,
 }
 
 impl Client {

@@ -1,21 +1,24 @@
 //! The jobs by krafka, on the runtime on which it costs least.
 
+mod reading;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::executor::block_on;
-use krafka::consumer::AutoOffsetReset;
 use krafka::producer::{Acks, Producer};
 use krafka::{Compression, Kafka, Record};
-use peer_job::{Failure, Feed, Item, Job, Meter, POLL_RECORDS, Reading, Report, Tally, Window, Work, at_rate};
+use peer_job::{Failure, Feed, Item, Job, Meter, Report, Tally, Window, Work, at_rate, share};
 use tokio::runtime::{Builder, Handle};
 
 fn main() -> Result<(), Failure> {
     let job = Job::from_args()?;
+    if job.work == Work::Rebalance {
+        return share(&job, reading::member)?.print();
+    }
     let runtime = Builder::new_current_thread().enable_all().build()?;
     if let Work::Consume { .. } = job.work {
-        return runtime.block_on(consume(&job))?.print();
+        return runtime.block_on(reading::consume(&job))?.print();
     }
     let feed = Feed::load(&job)?;
     runtime.block_on(run(job, feed))?.print()
@@ -39,53 +42,13 @@ async fn run(job: Job, feed: Feed) -> Result<Report, Failure> {
         .build()
         .await?;
     match job.work {
-        Work::Consume { .. } => consume(&job).await,
-        Work::EndToEnd { .. } => Err("not a job of this client".into()),
+        Work::EndToEnd { .. } => reading::end_to_end(&job, producer).await,
+        Work::Consume { .. } | Work::OneEach | Work::Rebalance => Err("not a job of this client".into()),
         Work::Produce { records, warm_up } => produce(&producer, &job, feed, records, warm_up).await,
         Work::Latency { rate, records, warm_up } => {
             latency(Arc::new(producer), job, feed, rate, records, warm_up).await
         }
     }
-}
-
-async fn consume(job: &Job) -> Result<Report, Failure> {
-    let mut reading = Reading::start(job)?;
-    let kafka = Kafka::builder(job.bootstrap.clone()).connect().await?;
-    let topics: Vec<&str> = job.topics.iter().map(String::as_str).collect();
-    let consumer = match &job.group {
-        Some(group) => {
-            let consumer = kafka
-                .consumer(group.as_str())
-                .auto_offset_reset(AutoOffsetReset::Earliest)
-                .max_poll_records(POLL_RECORDS)
-                .max_buffered_records(10 * POLL_RECORDS);
-            let consumer = consumer.build().await?;
-            consumer.subscribe(topics).await?;
-            consumer
-        }
-        None => {
-            let consumer = kafka
-                .consumer_without_group()
-                .auto_offset_reset(AutoOffsetReset::Earliest)
-                .enable_auto_commit(false)
-                .max_poll_records(POLL_RECORDS)
-                .max_buffered_records(10 * POLL_RECORDS);
-            let consumer = consumer.build().await?;
-            for topic in topics {
-                consumer.assign(topic, (0..job.partitions.into()).collect()).await?;
-                for partition in 0..job.partitions.into() {
-                    consumer.seek_to_beginning(topic, partition).await?;
-                }
-            }
-            consumer
-        }
-    };
-    while reading.goes_on()? {
-        for record in consumer.poll(Duration::from_secs(1)).await? {
-            reading.touch(record.value.as_deref().unwrap_or_default());
-        }
-    }
-    reading.report()
 }
 
 async fn produce(

@@ -1,12 +1,10 @@
 //! The jobs by Ottla. The results of producing are taken in three ways.
 
-use std::time::Duration;
+mod reading;
 
 use futures::executor::block_on;
-use ottla::{Consumer, Producer, Record, TopicPartition};
-use peer_job::{
-    Deliveries, Failure, Feed, Item, Job, Journey, Meter, POLL_RECORDS, Reading, Report, Tally, Window, Work, at_rate,
-};
+use ottla::{Producer, Record};
+use peer_job::{Deliveries, Failure, Feed, Item, Job, Meter, Report, Tally, Window, Work, at_rate, share};
 
 /// Does the job in this program's arguments, and prints what it cost.
 ///
@@ -15,8 +13,10 @@ use peer_job::{
 pub fn run() -> Result<(), Failure> {
     let job = Job::from_args()?;
     match job.work {
-        Work::Consume { .. } => block_on(consume(&job)),
-        Work::EndToEnd { .. } => block_on(end_to_end(&job)),
+        Work::Consume { .. } => block_on(reading::consume(&job)),
+        Work::EndToEnd { .. } => block_on(reading::end_to_end(&job, writer(&job)?)),
+        Work::OneEach => block_on(one_each(&job)),
+        Work::Rebalance => share(&job, reading::member),
         Work::Produce { records, warm_up } => {
             let (producer, feed) = producer(&job)?;
             block_on(produce(&producer, &job, feed, records, warm_up))
@@ -46,48 +46,19 @@ fn writer(job: &Job) -> Result<Producer, Failure> {
     Ok(producer)
 }
 
-async fn consume(job: &Job) -> Result<Report, Failure> {
-    let mut reading = Reading::start(job)?;
-    let consumer = Consumer::builder(&job.bootstrap)
-        .set("auto.offset.reset", "earliest")
-        .set("group.id", job.group.as_deref().unwrap_or_default())
-        .set("max.poll.records", POLL_RECORDS.to_string())
-        .build()?;
-    match job.group {
-        Some(_) => consumer.subscribe(&job.topics).await?,
-        None => consumer.assign(job.topics.iter().flat_map(|topic| of(topic, job.partitions))).await?,
+/// A record to each partition, for those who will read them.
+async fn one_each(job: &Job) -> Result<Report, Failure> {
+    let (producer, feed) = producer(job)?;
+    let meter = Meter::start()?;
+    let mut tally = Tally::default();
+    let mut deliveries = Vec::new();
+    for (partition, item) in (0..job.partitions).zip(feed.clone()) {
+        deliveries.push(producer.enqueue(record(job, item).partition(partition.into())).await?);
     }
-    while reading.goes_on()? {
-        for record in &consumer.poll(Duration::from_secs(1)).await? {
-            reading.touch(record.value().unwrap_or_default());
-        }
+    for delivery in deliveries {
+        tally.count(delivery.await);
     }
-    reading.report()
-}
-
-async fn end_to_end(job: &Job) -> Result<Report, Failure> {
-    let (journey, producer) = (Journey::of(job)?, writer(job)?);
-    let consumer = Consumer::builder(&job.bootstrap).set("auto.offset.reset", "latest").build()?;
-    consumer.assign(job.topics.iter().flat_map(|topic| of(topic, job.partitions))).await?;
-    let mut arrivals = journey.arrivals();
-    let sender = std::thread::spawn(move || {
-        journey.send(|topic, value| {
-            drop(block_on(producer.enqueue(Record::to(topic).value(value)))?);
-            Ok(())
-        })?;
-        Ok::<_, Failure>(block_on(producer.flush())?)
-    });
-    while arrivals.go_on()? {
-        for record in &consumer.poll(Duration::from_secs(1)).await? {
-            arrivals.arrived(record.value().unwrap_or_default())?;
-        }
-    }
-    sender.join().map_err(|_| "the sending thread panicked")??;
-    arrivals.report()
-}
-
-fn of(topic: &str, partitions: u16) -> impl Iterator<Item = TopicPartition> {
-    (0..partitions).map(move |partition| TopicPartition::new(topic, partition.into()))
+    Ok(Report::new(tally, 0, meter.stop()?, &feed))
 }
 
 async fn produce(

@@ -1,25 +1,31 @@
 //! The jobs by rdkafka: its producer and its consumer with the least between the caller and librdkafka.
 #![expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
+mod reading;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use peer_job::{Failure, Feed, Item, Job, Journey, Latencies, Meter, Reading, Report, Tally, Work, paced};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use peer_job::{Failure, Feed, Item, Job, Latencies, Meter, Report, Tally, Work, paced, share};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
-use rdkafka::{ClientConfig, ClientContext, Message, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, ClientContext};
 
 /// The longest that a job waits for what is left of it.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 fn main() -> Result<(), Failure> {
     let job = Job::from_args()?;
     let feed = || Feed::load(&job);
     match job.work {
-        Work::Consume { .. } => consume(&job),
-        Work::EndToEnd { .. } => end_to_end(&job),
+        Work::Consume { .. } => reading::consume(&job),
+        Work::EndToEnd { .. } => {
+            let producer: ThreadedProducer<Counts> = config(&job).create_with_context(Counts::default())?;
+            reading::end_to_end(&job, producer)
+        }
+        Work::OneEach => Err("not a job of this client".into()),
+        Work::Rebalance => share(&job, reading::member),
         Work::Produce { records, warm_up } => produce(&job, feed()?, records, warm_up),
         Work::Latency { rate, records, warm_up } => latency(&job, feed()?, rate, records, warm_up),
     }?
@@ -42,68 +48,9 @@ fn config(job: &Job) -> ClientConfig {
     config
 }
 
-fn consume(job: &Job) -> Result<Report, Failure> {
-    let mut reading = Reading::start(job)?;
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", &job.bootstrap)
-        // It wants one, member or not.
-        .set("group.id", job.group.as_deref().unwrap_or("none"))
-        .set("enable.auto.commit", job.group.is_some().to_string())
-        .set("auto.offset.reset", "earliest");
-    let consumer: BaseConsumer = config.create()?;
-    let topics: Vec<&str> = job.topics.iter().map(String::as_str).collect();
-    if job.group.is_some() {
-        consumer.subscribe(&topics)?;
-    } else {
-        let mut partitions = TopicPartitionList::new();
-        for topic in topics {
-            for partition in 0..job.partitions {
-                partitions.add_partition_offset(topic, partition.into(), Offset::Beginning)?;
-            }
-        }
-        consumer.assign(&partitions)?;
-    }
-    // It hands out one by one.
-    while reading.goes_on()? {
-        if let Some(record) = consumer.poll(Duration::from_secs(1)) {
-            reading.touch(record?.payload().unwrap_or_default());
-        }
-    }
-    reading.report()
-}
-
-fn end_to_end(job: &Job) -> Result<Report, Failure> {
-    let journey = Journey::of(job)?;
-    let producer: ThreadedProducer<Counts> = config(job).create_with_context(Counts::default())?;
-    let mut settings = ClientConfig::new();
-    settings.set("bootstrap.servers", &job.bootstrap).set("group.id", "none").set("enable.auto.commit", "false");
-    let consumer: BaseConsumer = settings.create()?;
-    let mut partitions = TopicPartitionList::new();
-    for partition in 0..job.partitions {
-        partitions.add_partition_offset(&job.topics[0], partition.into(), Offset::End)?;
-    }
-    consumer.assign(&partitions)?;
-    let mut arrivals = journey.arrivals();
-    let sender = std::thread::spawn(move || {
-        journey.send(|topic, value| {
-            let record = BaseRecord::<[u8], [u8]>::to(topic).payload(&value);
-            producer.send(record).map_err(|(error, _)| error.into())
-        })?;
-        Ok::<_, Failure>(producer.flush(PATIENCE)?)
-    });
-    while arrivals.go_on()? {
-        if let Some(record) = consumer.poll(Duration::from_secs(1)) {
-            arrivals.arrived(record?.payload().unwrap_or_default())?;
-        }
-    }
-    sender.join().map_err(|_| "the sending thread panicked")??;
-    arrivals.report()
-}
-
 /// Counts deliveries, in the thread that polls.
 #[derive(Default)]
-struct Counts {
+pub(crate) struct Counts {
     acked: AtomicU64,
     failed: AtomicU64,
 }

@@ -36,7 +36,7 @@ async fn run(job: &Job, feed: Feed) -> Result<Report, Failure> {
     let partitions = partitions(&client, job).await?;
     match job.work {
         Work::Consume { .. } => consume(job).await,
-        Work::EndToEnd { .. } => Err("not a job of this client".into()),
+        Work::EndToEnd { .. } | Work::OneEach | Work::Rebalance => Err("not a job of this client".into()),
         Work::Produce { records, warm_up } => produce(&partitions, job, feed, records, warm_up).await,
         Work::Latency { rate, records, warm_up } => latency(partitions, job, feed, rate, records, warm_up).await,
     }

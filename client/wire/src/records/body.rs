@@ -124,19 +124,21 @@ impl Cursor {
     }
 }
 
-impl Records<'_> {
+impl<'a> Records<'a> {
     /// The place before the record that comes next.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         self.cursor
     }
-}
 
-impl<'a> Iterator for Records<'a> {
-    type Item = Result<RecordRef<'a>, BatchError>;
-
+    /// The offset of the next record, which is checked as [`next`](Iterator::next) does, and passed.
     #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
+    pub fn next_offset(&mut self) -> Option<Result<i64, BatchError>> {
+        self.advance(|record| record.offset)
+    }
+
+    #[inline(always)]
+    fn advance<T>(&mut self, what: impl FnOnce(RecordRef<'a>) -> T) -> Option<Result<T, BatchError>> {
         if self.cursor.remaining <= 0 || self.failed {
             return None;
         }
@@ -153,13 +155,25 @@ impl<'a> Iterator for Records<'a> {
         match record {
             Ok(record) => {
                 self.cursor = Cursor { position: body.bytes.len() - rest.len(), remaining: self.cursor.remaining - 1 };
-                Some(Ok(record))
+                Some(Ok(what(record)))
             }
-            Err(how) => {
-                self.failed = true;
-                Some(Err(body.error(position, how)))
-            }
+            Err(how) => Some(Err(self.fail(how))),
         }
+    }
+
+    #[cold]
+    fn fail(&mut self, how: &'static str) -> BatchError {
+        self.failed = true;
+        self.body.error(self.cursor.position, how)
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<RecordRef<'a>, BatchError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.advance(|record| record)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -37,7 +37,7 @@ pub struct HeaderRefs<'a> {
 
 impl<'a> RecordRef<'a> {
     /// Removes the record at the front of `rest`; if it is malformed, says how.
-    #[inline]
+    #[inline(always)]
     pub(super) fn parse(rest: &mut &'a [u8], body: &Body, position: usize) -> Result<Self, &'static str> {
         let length = read_i32(rest).ok_or("its length is cut short")?;
         let length = usize::try_from(length).map_err(|_| "its length is negative")?;
@@ -66,7 +66,7 @@ impl<'a> RecordRef<'a> {
 
 impl<'a> HeaderRefs<'a> {
     /// Takes the whole of `bytes`: a count and that many headers.
-    #[inline]
+    #[inline(always)]
     fn parse(mut bytes: &'a [u8]) -> Result<Self, &'static str> {
         let count = read_i32(&mut bytes).ok_or("its header count is cut short")?;
         let count = usize::try_from(count).map_err(|_| "its header count is negative")?;

@@ -20,22 +20,33 @@ pub(super) const fn len_i64(value: i64) -> usize {
 /// Removes a value from the front of `bytes`; `None` if it is cut short or too long.
 #[inline]
 pub(super) fn read_i32(bytes: &mut &[u8]) -> Option<i32> {
-    // One byte is the usual case: lengths under 64, deltas of a batch's first records, no headers.
-    if let Some((&first, rest)) = bytes.split_first()
-        && first < 0x80
-    {
-        *bytes = rest;
-        return Some((first >> 1) as i32 ^ -((first & 1) as i32));
-    }
-    let raw = read_raw::<5>(bytes)? as u32;
+    let raw = match read_short(bytes) {
+        Some(raw) => raw,
+        None => read_raw::<5>(bytes)? as u32,
+    };
     Some((raw >> 1) as i32 ^ -((raw & 1) as i32))
 }
 
 /// Removes a value from the front of `bytes`; `None` if it is cut short or too long.
 #[inline]
 pub(super) fn read_i64(bytes: &mut &[u8]) -> Option<i64> {
-    let raw = read_raw::<10>(bytes)?;
+    let raw = match read_short(bytes) {
+        Some(raw) => raw.into(),
+        None => read_raw::<10>(bytes)?,
+    };
     Some((raw >> 1) as i64 ^ -((raw & 1) as i64))
+}
+
+/// Removes what takes one byte or two, as nearly all of them do: lengths below 8 KiB, deltas of a batch.
+#[inline]
+fn read_short(bytes: &mut &[u8]) -> Option<u32> {
+    let (raw, rest) = match **bytes {
+        [first, ref rest @ ..] if first < 0x80 => (first.into(), rest),
+        [first, second, ref rest @ ..] if second < 0x80 => (u32::from(first & 0x7f) | u32::from(second) << 7, rest),
+        _ => return None,
+    };
+    *bytes = rest;
+    Some(raw)
 }
 
 fn read_raw<const MAX: usize>(bytes: &mut &[u8]) -> Option<u64> {

@@ -14,6 +14,13 @@ use super::rows::Row;
 /// Heap of the broker. It has nothing else to do.
 const HEAP_MIB: u32 = 1024;
 
+/// Members of a group join it at once, and hear from it as often as the jobs' own heartbeats are.
+const GROUPS: [(&str, &str); 3] = [
+    ("group.initial.rebalance.delay.ms", "0"),
+    ("group.consumer.heartbeat.interval.ms", "500"),
+    ("group.consumer.min.heartbeat.interval.ms", "500"),
+];
+
 /// Time that a topic's leaders are given.
 const LEADERS: Duration = Duration::from_secs(60);
 
@@ -69,7 +76,7 @@ impl Broker {
     /// If it does not start.
     pub(super) fn real() -> Result<Self> {
         let mut options = ClusterOptions::default().brokers(1).heap_mib(HEAP_MIB);
-        for (key, value) in RETENTION {
+        for (key, value) in RETENTION.into_iter().chain(GROUPS) {
             options = options.property(key, value);
         }
         Ok(Self::of(Kind::Real(Cluster::start(&options)?)))
@@ -90,6 +97,11 @@ impl Broker {
             Kind::Real(_) => "Apache Kafka",
             Kind::Embedded(_) => "embedded",
         }
+    }
+
+    /// Whether a scenario is for it: the embedded broker has no setting for how often members hear from it.
+    pub(super) fn takes(&self, row: &Row) -> bool {
+        matches!(self.kind, Kind::Real(_)) || !row.is_of_rebalancing()
     }
 
     /// Where it is.

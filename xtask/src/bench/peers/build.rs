@@ -135,7 +135,7 @@ impl Built {
                 self.jars = Release::ready(VERSION)?.folder().to_owned();
                 let mut javac = Command::new(need("javac", &["openjdk-17-jdk-headless"])?);
                 javac.arg("-cp").arg(self.class_path()).arg("-d").arg(target().join("peers/java"));
-                javac.arg(folder().join("java/Peer.java"));
+                javac.args(["Journey.java", "Peer.java", "Sharing.java"]).current_dir(folder().join("java"));
                 run_command(javac, |_| {})
             }
             Program::Rust { package, binary, features } => {

@@ -34,7 +34,10 @@ const OTTLA: Program = rust("peer-ottla", "peer-ottla", "");
 /// Who everything is compared with.
 pub(super) const MEASURE: &str = "rdkafka";
 
-pub(super) const CLIENTS: [Client; 10] = [
+/// What reading costs without a client.
+const FLOOR: &str = "floor";
+
+pub(super) const CLIENTS: [Client; 11] = [
     Client {
         name: "ottla-awaited",
         title: "Ottla (produced: awaited in order)",
@@ -63,6 +66,13 @@ pub(super) const CLIENTS: [Client; 10] = [
     peer("franz-go", "franz-go", Program::Go),
     peer("java", "Java", Program::Java),
     peer("rskafka", "rskafka (a floor: see README)", rust("peer-rskafka", "peer-rskafka", "")),
+    Client {
+        name: FLOOR,
+        title: "floor (no client: see README)",
+        library: "ottla-wire",
+        program: rust("peer-floor", "peer-floor", ""),
+        deliveries: "awaited",
+    },
 ];
 
 const fn peer(name: &'static str, title: &'static str, program: Program) -> Client {
@@ -86,7 +96,8 @@ impl Client {
     /// Whether it is a row of its own in a scenario: other codecs and ways of taking results make no difference in some.
     pub(super) fn has_part_in(&self, row: &Row) -> bool {
         match self.name {
-            "ottla-bulk" | "ottla-dropped" => !row.is_of_latency() && !row.is_of_reading(),
+            "ottla-bulk" | "ottla-dropped" => row.work == Work::Produce && !row.is_of_latency(),
+            FLOOR => row.work == Work::Consume,
             "ottla-c" => row.compression != "none",
             _ => true,
         }
@@ -94,12 +105,12 @@ impl Client {
 
     /// Why it cannot do a job that would be the same as the others'.
     pub(super) fn excused(&self, row: &Row) -> Option<&'static str> {
-        if self.name == "rskafka" && row.is_of_reading() {
-            return (row.work == Work::ConsumeInGroup).then_some("it has no groups");
-        }
-        if row.work == Work::EndToEnd {
-            let has_job = ["ottla", "rdkafka"].contains(&self.library);
-            return (!has_job).then_some("its program does not do this job");
+        if self.name == "rskafka" && row.work != Work::Produce {
+            return match row.work {
+                Work::ConsumeInGroup | Work::Rebalance => Some("it has no groups"),
+                Work::EndToEnd => Some("its program does not do this job"),
+                Work::Consume | Work::OneEach | Work::Produce => None,
+            };
         }
         let forms_batches = row.topics == 1 && row.linger_ms > 0;
         (self.name == "rskafka" && !row.is_of_latency() && !forms_batches)

@@ -39,6 +39,8 @@ pub(super) struct Report {
     pub(super) p999_us: Option<f64>,
     /// From the start of a consumer to its first record.
     pub(super) first_ms: Option<f64>,
+    /// From the start of a member to the partitions' being shared out.
+    pub(super) assigned_ms: Option<f64>,
 }
 
 impl Report {
@@ -76,13 +78,14 @@ impl Report {
     }
 }
 
-/// Writes what a job of reading will read.
+/// Writes what a job will read.
 ///
 /// # Errors
 /// If it cannot be written.
 pub(super) fn fill(row: &Row, broker: &Broker, built: &Built) -> Result<()> {
     let ottla = CLIENTS.iter().find(|client| client.is_ottla()).context("Ottla is not among the clients")?;
-    report(ottla, &Row { work: Work::Produce, ..*row }, broker, built).context("fill the topic").map(drop)
+    let work = if row.is_of_rebalancing() { Work::OneEach } else { Work::Produce };
+    report(ottla, &Row { work, ..*row }, broker, built).context("fill the topic").map(drop)
 }
 
 /// Runs a job to its end.
@@ -97,6 +100,9 @@ pub(super) fn run(client: &Client, row: &Row, broker: &Broker, built: &Built) ->
     };
     if row.is_of_reading() {
         return Ok(report.check_read(before).map(|()| report));
+    }
+    if row.is_of_rebalancing() {
+        return Ok(Ok(report));
     }
     let arrived = broker.stored()? - before;
     Ok(report.check(row.records, arrived).map(|()| report))
@@ -149,6 +155,7 @@ fn words(client: &Client, row: &Row, broker: &Broker) -> Vec<String> {
         format!("rate={}", row.rate),
         format!("work={}", work(row)),
         format!("group={}", group(row)),
+        format!("protocol={}", row.protocol),
     ]
 }
 
@@ -156,15 +163,17 @@ fn work(row: &Row) -> &'static str {
     match row.work {
         Work::Consume | Work::ConsumeInGroup => "consume",
         Work::EndToEnd => "end-to-end",
+        Work::OneEach => "one-each",
         Work::Produce => "produce",
+        Work::Rebalance => "rebalance",
     }
 }
 
 /// A group that nobody was in before.
 fn group(row: &Row) -> String {
     match row.work {
-        Work::ConsumeInGroup => format!("bench-{}", NEXT_GROUP.fetch_add(1, Ordering::Relaxed)),
-        Work::Consume | Work::EndToEnd | Work::Produce => String::new(),
+        Work::ConsumeInGroup | Work::Rebalance => format!("bench-{}", NEXT_GROUP.fetch_add(1, Ordering::Relaxed)),
+        Work::Consume | Work::EndToEnd | Work::OneEach | Work::Produce => String::new(),
     }
 }
 
@@ -186,6 +195,7 @@ impl Report {
             p99_us: None,
             p999_us: None,
             first_ms: None,
+            assigned_ms: None,
         }
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Row {
     pub(super) warm_up: u64,
     /// Records a second; 0 for as many as it goes.
     pub(super) rate: u64,
+    /// What members of a group speak: `classic` or `consumer`.
+    pub(super) protocol: &'static str,
 }
 
 /// What a job does.
@@ -35,7 +37,11 @@ pub(super) enum Work {
     ConsumeInGroup,
     /// Writes at a fixed rate, and reads the same.
     EndToEnd,
+    /// Writes one record to each partition.
+    OneEach,
     Produce,
+    /// Joins a group of one, which owns all partitions.
+    Rebalance,
 }
 
 /// The rows of a quick run.
@@ -54,6 +60,7 @@ const SMALL: Row = Row {
     records: 3_000_000,
     warm_up: 1_000_000,
     rate: 0,
+    protocol: "classic",
 };
 
 const LARGE: Row = Row { name: "1 KiB none", size: 1024, records: 600_000, warm_up: 200_000, ..SMALL };
@@ -65,8 +72,21 @@ const READ: Row = Row { name: QUICK[1], work: Work::Consume, batch_bytes: 100_00
 
 const READ_LARGE: Row = Row { name: "consume 1 KiB none", size: 1024, records: 600_000, warm_up: 200_000, ..READ };
 
+const IN_A_GROUP: Row = Row { name: "consume 100 B none in a group", work: Work::ConsumeInGroup, ..READ };
+
+/// Its records are the partitions.
+const REBALANCE: Row = Row {
+    name: "rebalance 1,000 partitions",
+    work: Work::Rebalance,
+    partitions: 1000,
+    records: 1000,
+    warm_up: 0,
+    linger_ms: 0,
+    ..SMALL
+};
+
 /// All of them: 6 partitions, linger 5 ms, batches of 1 MB (100 kB where they are read), no key, unless the name says otherwise.
-pub(super) const ROWS: [Row; 24] = [
+pub(super) const ROWS: [Row; 27] = [
     SMALL,
     Row { name: "100 B lz4", compression: "lz4", ..SMALL },
     Row { name: "100 B zstd", compression: "zstd", ..SMALL },
@@ -89,7 +109,10 @@ pub(super) const ROWS: [Row; 24] = [
     Row { name: "consume 1 KiB lz4", compression: "lz4", ..READ_LARGE },
     Row { name: "consume 1 KiB zstd", compression: "zstd", ..READ_LARGE },
     Row { name: "consume 100 B none 1 partition", partitions: 1, records: 1_500_000, warm_up: 500_000, ..READ },
-    Row { name: "consume 100 B none in a group", work: Work::ConsumeInGroup, ..READ },
+    IN_A_GROUP,
+    Row { name: "consume 100 B none in a group, consumer protocol", protocol: "consumer", ..IN_A_GROUP },
+    REBALANCE,
+    Row { name: "rebalance 1,000 partitions, consumer protocol", protocol: "consumer", ..REBALANCE },
     Row { name: "end to end 1k/s", work: Work::EndToEnd, ..LATENCY },
     Row { name: "end to end 50k/s", work: Work::EndToEnd, records: 250_000, warm_up: 100_000, rate: 50_000, ..LATENCY },
 ];
@@ -103,6 +126,16 @@ impl Row {
     /// Whether it reads what another job has written.
     pub(super) fn is_of_reading(&self) -> bool {
         matches!(self.work, Work::Consume | Work::ConsumeInGroup)
+    }
+
+    /// Whether partitions change hands.
+    pub(super) fn is_of_rebalancing(&self) -> bool {
+        self.work == Work::Rebalance
+    }
+
+    /// Whether as many records are read or written as one likes.
+    pub(super) fn has_any_length(&self) -> bool {
+        self.rate == 0 && !self.is_of_rebalancing()
     }
 
     /// Divides the numbers of records.

@@ -30,6 +30,12 @@ const RSS: Column = Column { heading: "max RSS MB", of: Report::rss_mb, show: |m
 const FIRST: Column =
     Column { heading: "first record ms", of: |report| report.first_ms.unwrap_or_default(), show: precise };
 
+const SHARED: [Column; 3] = [
+    Column { heading: "shared and read ms", of: |report| report.seconds * 1e3, show: precise },
+    Column { heading: "shared ms", of: |report| report.assigned_ms.unwrap_or(f64::NAN), show: precise },
+    Column { heading: "CPU ms", of: |report| report.cpu_seconds * 1e3, show: precise },
+];
+
 const RATE: Column = Column { heading: "records/s", of: Report::records_per_second, show: |rate| thousands(rate) };
 
 const LATENCY: [Column; 3] = [
@@ -186,6 +192,9 @@ impl Column {
 }
 
 fn columns(row: &Row) -> Vec<Column> {
+    if row.is_of_rebalancing() {
+        return SHARED.into_iter().chain([RSS]).collect();
+    }
     match (row.is_of_latency(), row.is_of_reading()) {
         (true, _) => LATENCY.into_iter().chain([CPU, RSS]).collect(),
         (false, true) => vec![CPU, RATE, RSS, FIRST],
