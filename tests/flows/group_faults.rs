@@ -237,6 +237,26 @@ async fn what_waiting_cannot_mend_is_said_by_a_poll_and_tried_again() {
     }
 }
 
+/// edge 66: the leader asked about the topics of the assignment before; till it has joined anew, that goes on.
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_a_topic_is_not_said_once_it_is_not_wanted_any_more() {
+    let broker = cluster(1, 1).await;
+    append(&broker, 0, 0..2);
+    let consumer = member(&broker, "m").metadata_max_age(Duration::from_secs(1)).build().unwrap();
+    consumer.subscribe(["no such topic!"]).await.unwrap();
+    let error = consumer.poll(Duration::from_secs(5)).await.unwrap_err();
+    assert_eq!(error.code(), Some(Code::InvalidTopicException));
+    broker.until(|broker| broker.group("billing").is_some_and(|group| group.state == "Stable")).await;
+    broker.hold(ApiKey::JoinGroup);
+    consumer.subscribe(["orders"]).await.unwrap();
+    for _ in 0..5 {
+        assert!(consumer.poll(Duration::from_secs(1)).await.unwrap().is_empty());
+    }
+    broker.clear();
+    broker.release();
+    read(&consumer, 2).await;
+}
+
 /// edge 68
 #[tokio::test(start_paused = true)]
 async fn closing_amid_a_rebalance_does_not_hang() {

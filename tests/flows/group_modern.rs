@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ottla::config::GroupProtocol;
 use ottla::{
-    Called, CloseOptions, Code, Consumer, ConsumerBuilder, GroupMembershipOperation, Kind, RebalanceListener,
+    Called, CloseOptions, Code, Consumer, ConsumerBuilder, GroupMembershipOperation, Kind, RebalanceListener, Retry,
     Subscription, TopicPartition,
 };
 use ottla_broker::{ApiKey, Broker, GroupView};
@@ -331,6 +331,20 @@ async fn a_commit_under_an_old_epoch_is_tried_again_with_the_new_one() {
     broker.times(2, ApiKey::OffsetFetch, Code::StaleMemberEpoch.to_wire());
     let found = consumer.committed([&partition(0)]).await.unwrap();
     assert_eq!(found[&partition(0)].as_ref().map(|committed| committed.offset), Some(2));
+}
+
+/// edge 62: what was read is another's to commit by now: there is no epoch under which it would be right.
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_fencing_overtook_is_not_to_be_tried_again() {
+    let broker = cluster(1, 2).await;
+    let consumer = joined(&broker, 2).await;
+    append(&broker, 0, 0..2);
+    read(&consumer, 2).await;
+    broker.fence_member("billing", &id_of(&broker)).unwrap();
+    broker.times(1, ApiKey::OffsetCommit, Code::StaleMemberEpoch.to_wire());
+    let error = consumer.commit().await.unwrap_err();
+    assert_eq!((error.code(), error.retry()), (Some(Code::StaleMemberEpoch), Retry::Never), "{error}");
+    assert_eq!(committed(&broker, 0), None);
 }
 
 /// edge 62, with nobody left who keeps the epoch: it is asked for between the attempts. Then the member leaves.

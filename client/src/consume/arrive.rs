@@ -57,6 +57,10 @@ impl State {
             return changes.leaders;
         }
         for topic in self.topics() {
+            // What is held of an earlier subscription, or was asked about for it, is of no interest (edge 66).
+            if !self.is_wanted(&topic) {
+                continue;
+            }
             // Others may pass: the topic is asked about again.
             if let Some(known) = metadata.topics.get(&topic)
                 && matches!(known.error, Code::TopicAuthorizationFailed | Code::InvalidTopicException)

@@ -19,7 +19,7 @@ use super::{Core, call, milliseconds};
 use crate::TopicPartition;
 use crate::cluster::Lane;
 use crate::connection::Backoff;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Retry};
 use crate::group::offsets::{self, LAST_COMMIT_BY_NAME, Offsets};
 use crate::group::{Identity, Leave, modern};
 use crate::telemetry::spans;
@@ -110,7 +110,7 @@ pub(super) async fn commit(core: &Core, turn: Turn, asked: Asked, deadline: Inst
         };
         let may_pass = if is_outrun { still(&core.state.lock()).is_some() } else { error.is_retriable() };
         if !may_pass {
-            return Err(error);
+            return Err(too_late(error));
         }
         let wait = core.cluster.runtime().random(|random| backoff.next(random));
         if Instant::now() + wait >= deadline {
@@ -122,9 +122,17 @@ pub(super) async fn commit(core: &Core, turn: Turn, asked: Asked, deadline: Inst
             identity = current;
         } else if is_outrun || state.committer().is_ok_and(|current| current != identity) {
             // Another generation's partitions may be others'.
-            return Err(error);
+            return Err(too_late(error));
         }
     }
+}
+
+/// What is said once the partitions went: under no epoch would the commit be right.
+fn too_late(error: Error) -> Error {
+    if error.code() != Some(Code::StaleMemberEpoch) {
+        return error;
+    }
+    error.and_then("the partitions are not held any more", Retry::Never)
 }
 
 /// Commits what a poll found to be due. Failures are logged: the next commit makes up for them.

@@ -227,6 +227,11 @@ impl State {
         topics
     }
 
+    /// Whether a topic is not merely still held, or asked about, for the sake of an earlier subscription.
+    pub(super) fn is_wanted(&self, topic: &str) -> bool {
+        self.mode != Mode::Subscribed || self.group.as_ref().is_some_and(|group| group.is_wanted(topic))
+    }
+
     /// A poll begins: what was handed out before it is done with.
     pub(super) fn poll_began(&mut self, now: Instant) -> Result<PollBegan, Error> {
         self.check_open()?;

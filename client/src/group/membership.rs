@@ -110,6 +110,14 @@ impl Membership {
         }
     }
 
+    /// Whether a topic is wanted now, or may be: some others are held, or asked about, until the group has rebalanced.
+    pub(crate) fn is_wanted(&self, topic: &str) -> bool {
+        match self {
+            Self::Classic(group) => group.is_wanted(topic),
+            Self::Modern(group) => group.is_wanted(topic),
+        }
+    }
+
     /// Whether the metadata of all topics is needed, to see which match.
     pub(crate) fn wants_all_topics(&self) -> bool {
         match self {

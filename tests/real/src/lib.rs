@@ -49,6 +49,6 @@ pub use options::ClusterOptions;
 pub use program::{Ended, Lines, Program, send_signal};
 pub use release::{OLDER_VERSION, Release, VERSION};
 pub use rustix::process::Signal;
-pub use sharing::{Broken, Shared, VERSION_VARIABLE, older, shared, shared_to_break, unique};
+pub use sharing::{Broken, Shared, VERSION_VARIABLE, older, older_to_break, shared, shared_to_break, unique};
 pub use transaction::TransactionalState;
 pub use wait::until;

@@ -76,12 +76,17 @@ min.insync.replicas={in_sync}
     text
 }
 
-/// What makes a cluster of tests quick: to start, to notice a dead broker, to let a group begin; and small.
+/// What makes a cluster of tests quick: to start, to notice a dead broker, to let a group begin, and, where a group
+/// asks for it, to notice a dead member; and small.
 const QUICK: &str = "broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=300
 controller.quorum.election.timeout.ms=500
 controller.quorum.election.backoff.max.ms=300
 group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+group.consumer.min.session.timeout.ms=1000
+group.consumer.min.heartbeat.interval.ms=100
+group.share.min.heartbeat.interval.ms=100
 log.cleaner.dedupe.buffer.size=8388608
 ";
 

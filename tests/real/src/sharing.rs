@@ -22,16 +22,16 @@ static CLUSTER: LazyLock<RwLock<Cluster>> = LazyLock::new(|| {
 });
 
 /// Never dropped either. One broker: what an older Kafka says differs, not how its brokers fail.
-static OLDER: LazyLock<Cluster> = LazyLock::new(|| {
+static OLDER: LazyLock<RwLock<Cluster>> = LazyLock::new(|| {
     let cluster = Cluster::start(&ClusterOptions::default().brokers(1).version(OLDER_VERSION));
-    cluster.unwrap_or_else(|error| panic!("start the older broker that the tests share: {error:#}"))
+    RwLock::new(cluster.unwrap_or_else(|error| panic!("start the older broker that the tests share: {error:#}")))
 });
 
-/// The shared cluster, whole for as long as this is held.
+/// A shared cluster, whole for as long as this is held.
 #[derive(Debug)]
 pub struct Shared(RwLockReadGuard<'static, Cluster>);
 
-/// The shared cluster, held by one test alone, to break it. Dropping this mends it.
+/// A shared cluster, held by one test alone, to break it. Dropping this mends it.
 #[derive(Debug)]
 pub struct Broken(RwLockWriteGuard<'static, Cluster>);
 
@@ -53,13 +53,23 @@ pub fn shared_to_break() -> Broken {
     Broken(CLUSTER.write().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// One broker of [`OLDER_VERSION`] that all tests of this process share, started at the first call. No test breaks it.
+/// One broker of [`OLDER_VERSION`] that all tests of this process share, started at the first call; waits while another
+/// test breaks it.
 ///
 /// # Panics
 /// If it cannot be started.
 #[must_use]
-pub fn older() -> &'static Cluster {
-    &OLDER
+pub fn older() -> Shared {
+    Shared(OLDER.read().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// The same broker for a test that kills, pauses or restarts it: once no other test holds it.
+///
+/// # Panics
+/// If it cannot be started.
+#[must_use]
+pub fn older_to_break() -> Broken {
+    Broken(OLDER.write().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// A name for a topic or a group that nothing else in the cluster has, beginning with `purpose`.

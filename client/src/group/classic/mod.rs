@@ -69,6 +69,8 @@ pub(crate) struct Classic {
     assigned_by: Option<(GroupTopics, u64)>,
     /// The topics of all members, as long as this one is their leader.
     group_topics: BTreeSet<Arc<str>>,
+    /// Those of them that other members want.
+    others_topics: BTreeSet<Arc<str>>,
     heartbeat_at: Instant,
     heartbeat_in_flight: bool,
     /// The last heartbeat went out too late, and is not answered.
@@ -167,6 +169,7 @@ impl Classic {
             reason: Reason::Borrowed(""),
             assigned_by: None,
             group_topics: BTreeSet::new(),
+            others_topics: BTreeSet::new(),
             heartbeat_at: now,
             heartbeat_in_flight: false,
             has_slept: false,
@@ -221,6 +224,11 @@ impl Classic {
     /// The topics of other members that the leader needs metadata of.
     pub(crate) fn group_topics(&self) -> &BTreeSet<Arc<str>> {
         &self.group_topics
+    }
+
+    /// Whether somebody wants this topic now: this member, or, as far as the leader knows, another.
+    pub(crate) fn is_wanted(&self, topic: &str) -> bool {
+        self.topics.contains(topic) || self.others_topics.contains(topic)
     }
 
     /// Whether the metadata of all topics is needed, to see which match.
@@ -470,6 +478,7 @@ impl Classic {
         }
         self.assigned_by = None;
         self.group_topics.clear();
+        self.others_topics.clear();
         self.heartbeat_in_flight = false;
         self.has_slept = false;
         self.backoff.reset();

@@ -72,6 +72,7 @@ impl Classic {
         self.heartbeat_at = after(now, self.settings.heartbeat_interval);
         self.assigned_by = None;
         self.group_topics.clear();
+        self.others_topics.clear();
         tracing::info!(
             group = %self.settings.group,
             generation = self.identity.generation,
@@ -83,7 +84,11 @@ impl Classic {
         }
         match protocol::members(response.members) {
             Ok(members) => {
-                self.group_topics = members.iter().flat_map(|member| &member.topics).cloned().collect();
+                let (own, others): (Vec<_>, Vec<_>) =
+                    members.iter().partition(|member| *member.member_id == *self.identity.member_id);
+                self.others_topics = others.iter().flat_map(|member| &member.topics).cloned().collect();
+                self.group_topics = own.iter().flat_map(|member| &member.topics).cloned().collect();
+                self.group_topics.extend(self.others_topics.iter().cloned());
                 self.phase = Phase::Assigning { members, skip: response.skip_assignment };
             }
             Err(error) => {

@@ -249,6 +249,11 @@ impl Modern {
         );
     }
 
+    /// Whether this topic is wanted now, or may match the pattern, which the coordinator alone knows.
+    pub(crate) fn is_wanted(&self, topic: &str) -> bool {
+        self.pattern.is_some() || self.topics.contains(topic)
+    }
+
     /// The topics wanted by name.
     pub(crate) fn topics(&self) -> &BTreeSet<Arc<str>> {
         &self.topics

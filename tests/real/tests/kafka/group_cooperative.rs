@@ -86,7 +86,7 @@ async fn of_three_members_each_gives_up_no_more_than_another_gets() -> Result<()
 
 #[tokio::test]
 async fn of_three_members_each_gives_up_no_more_than_another_gets_on_an_older_broker() -> Result<()> {
-    only_what_moves_is_revoked(real::older()).await
+    only_what_moves_is_revoked(&real::older()).await
 }
 
 #[test]

@@ -269,7 +269,7 @@ async fn a_static_member_comes_back_to_its_partitions() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_without_the_protocol_says_what_to_do() -> Result<()> {
-    let consumer = builder(older(), &unique("modern-on-older")).build()?;
+    let consumer = builder(&older(), &unique("modern-on-older")).build()?;
     consumer.subscribe(["anything"]).await?;
     let error = consumer.poll(LIMIT).await.err().context("the protocol is not switched on there")?;
     ensure!(error.to_string().contains("set it to `classic`"), "{error}");

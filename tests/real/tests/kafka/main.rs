@@ -6,6 +6,7 @@ mod cluster;
 mod consume;
 mod embedded;
 mod embedded_transactions;
+mod group;
 mod group_cooperative;
 mod groups;
 mod groups_described;

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use ottla::{AcknowledgeType, Code, ConsumedRecord, Producer, Record, ShareConsumer};
+use ottla::{AcknowledgeType, Code, ConsumedRecord, Metric, Producer, Record, ShareConsumer};
 use real::{Cluster, shared, shared_to_break, unique};
 
 const LIMIT: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(500);
+/// How long a broker keeps what it delivered for who got it, unless it is told otherwise.
+const LOCK: Duration = Duration::from_secs(30);
 
 /// A group that starts at the beginning of its topics, with these settings.
 fn group(cluster: &Cluster, settings: &str) -> Result<String> {
@@ -40,6 +42,12 @@ async fn write(cluster: &Cluster, topic: &str, values: impl IntoIterator<Item = 
 
 fn value(record: &ConsumedRecord<'_>) -> String {
     String::from_utf8_lossy(record.value().unwrap_or_default()).into_owned()
+}
+
+/// How often a member's partitions have changed.
+fn rebalances(consumer: &ShareConsumer) -> f64 {
+    let metrics = consumer.metrics();
+    metrics.find("consumer-share-coordinator-metrics", "rebalance-total", &[]).map_or(f64::NAN, Metric::as_f64)
 }
 
 /// Value and delivery count of the records until `count` came.
@@ -209,6 +217,67 @@ async fn what_a_dead_or_sleeping_member_held_is_delivered_again() -> Result<()> 
     assert!(awake.commit().await?.values().all(Result::is_ok));
     sleeping.close(Duration::from_secs(10)).await?;
     awake.close(Duration::from_secs(10)).await?;
+    Ok(())
+}
+
+/// edge 69: what was taken is acknowledged though nothing more of its partition is wanted; and nothing more of it is
+/// taken along, to lie locked where nobody reads it.
+#[tokio::test]
+async fn records_of_a_topic_that_is_not_read_any_more_can_be_acknowledged_and_no_more_of_it_are_taken() -> Result<()> {
+    let cluster = shared();
+    // One broker delivers both: acknowledgements may go with its fetches.
+    let (old, new) = (cluster.topic_on("done-with", &[1], &[])?, cluster.topic_on("next", &[1], &[])?);
+    let group = group(&cluster, ",share.heartbeat.interval.ms=500")?;
+    write(&cluster, &old, ["one", "two"].map(str::to_owned)).await?;
+    let explicit = [("share.acknowledgement.mode", "explicit")];
+    let consumer = member(&cluster, &group, &old, &explicit).await?;
+    consumer.subscribe([&*old, &*new]).await?;
+    let start = Instant::now();
+    let records = loop {
+        let records = consumer.poll(POLL).await?;
+        ensure!(start.elapsed() < LIMIT, "nothing came");
+        if !records.is_empty() {
+            break records;
+        }
+    };
+    let taken: Vec<_> = records.iter().map(|record| value(&record)).collect();
+    assert_eq!(taken, ["one", "two"]);
+    let before = rebalances(&consumer);
+    consumer.subscribe([&*new]).await?;
+    while rebalances(&consumer) == before {
+        ensure!(start.elapsed() < LIMIT, "the first topic is still assigned");
+        tokio::time::sleep(POLL / 10).await;
+    }
+    for record in &records {
+        let kind = if value(&record) == "one" { AcknowledgeType::Accept } else { AcknowledgeType::Renew };
+        consumer.acknowledge(&record, kind)?;
+    }
+    // By the time that a record of the second topic comes, the broker has forgotten that the first was read.
+    write(&cluster, &new, ["tea".to_owned()]).await?;
+    let mut kinds = Vec::new();
+    while !kinds.contains(&AcknowledgeType::Release) {
+        ensure!(start.elapsed() < LIMIT, "this is what became of what came: {kinds:?}");
+        let has_tea = kinds.contains(&AcknowledgeType::Accept);
+        for record in &consumer.poll(POLL).await? {
+            let kind = match &*value(&record) {
+                "tea" => AcknowledgeType::Accept,
+                _ if has_tea => AcknowledgeType::Release,
+                _ => AcknowledgeType::Renew,
+            };
+            consumer.acknowledge(&record, kind)?;
+            kinds.push(kind);
+        }
+    }
+    write(&cluster, &old, ["three".to_owned()]).await?;
+    // The fetch of this poll is what that last acknowledgement could ride on.
+    assert!(consumer.poll(POLL).await?.is_empty());
+    let other = member(&cluster, &group, &old, &[]).await?;
+    // The one that was accepted does not come; that which the member gave back does, and what nobody has had.
+    let since = Instant::now();
+    assert_eq!(take(&other, 2).await?, [("two".to_owned(), 2), ("three".to_owned(), 1)]);
+    assert!(since.elapsed() < LOCK / 2, "not because its lock ran out: {:?}", since.elapsed());
+    consumer.close(Duration::from_secs(10)).await?;
+    other.close(Duration::from_secs(10)).await?;
     Ok(())
 }
 

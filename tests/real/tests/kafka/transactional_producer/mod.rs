@@ -28,7 +28,7 @@ macro_rules! with_both_protocols {
             $(#[tokio::test] async fn $flow() -> anyhow::Result<()> { super::$flow(&real::shared()).await })*
         }
         mod before_kip_890 {
-            $(#[tokio::test] async fn $flow() -> anyhow::Result<()> { super::$flow(real::older()).await })*
+            $(#[tokio::test] async fn $flow() -> anyhow::Result<()> { super::$flow(&real::older()).await })*
         }
     };
 }
