@@ -81,7 +81,7 @@ async fn a_group_that_the_broker_balances_is_described_with_its_epochs_and_targe
 /// Also by brokers that know no other kind, or none with members of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_that_its_members_balance_is_described_by_old_and_new_brokers() -> Result<()> {
-    for cluster in [&*shared(), older()] {
+    for cluster in [&*shared(), &*older()] {
         let (topic, group) = (cluster.topic("described-classic", 4)?, unique("described-classic"));
         written(cluster, &topic).await?;
         let member = reading(builder(cluster, &group), &topic).await?;
