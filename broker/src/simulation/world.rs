@@ -331,12 +331,19 @@ impl World {
     }
 
     fn lost(&self, topic: &str, partition: Option<i32>, from_offset: i64) {
-        let at = self.now();
-        self.lock().losses.push(Loss { topic: topic.to_owned(), partition, from_offset, at });
+        let loss = Loss::of(topic, partition, from_offset, self.now());
+        self.lock().losses.push(loss);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Loss {
+    /// One, as it is told.
+    pub fn of(topic: impl Into<String>, partition: Option<i32>, from_offset: i64, at: Duration) -> Self {
+        Self { topic: topic.into(), partition, from_offset, at }
     }
 }
 

@@ -53,3 +53,45 @@ pub fn late(evidence: &Evidence) -> Vec<String> {
     late.extend(open.into_keys().map(|(by, call)| format!("{call} of {by} has not ended")));
     late
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::planted::{entry, entry_at, evidence};
+
+    fn send(id: Id) -> Operation {
+        Operation::Send { id, topic: "orders".into(), producer: 1 }
+    }
+
+    fn failed(id: Id) -> Operation {
+        Operation::Failed { id, error: "timed out".into() }
+    }
+
+    #[test]
+    fn a_record_must_have_one_outcome() {
+        assert!(outcomes(&evidence(&[entry("a", send(1)), entry("a", failed(1))], &[])).is_empty());
+        assert_eq!(outcomes(&evidence(&[entry("a", send(1))], &[])).len(), 1);
+        assert_eq!(
+            outcomes(&evidence(&[entry("a", send(1)), entry("a", failed(1)), entry("a", failed(1))], &[])).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn the_dead_are_told_nothing() {
+        assert!(outcomes(&evidence(&[entry("a", send(1)), entry("a", Operation::Died)], &[])).is_empty());
+        assert_eq!(outcomes(&evidence(&[entry("a", send(1)), entry("b", Operation::Died)], &[])).len(), 1);
+    }
+
+    #[test]
+    fn a_call_must_end_in_time_unless_its_process_stood_still() {
+        let begin = || Operation::Begin { call: "close".into(), within: Duration::from_secs(5) };
+        let end = || Operation::End { call: "close".into() };
+        let stood = Operation::StoodStill { time: Duration::from_secs(20) };
+        assert!(late(&evidence(&[entry_at(0, "a", begin()), entry_at(5, "a", end())], &[])).is_empty());
+        assert_eq!(late(&evidence(&[entry_at(0, "a", begin()), entry_at(9, "a", end())], &[])).len(), 1);
+        assert_eq!(late(&evidence(&[entry_at(0, "a", begin())], &[])).len(), 1, "it has not ended");
+        let stood = [entry_at(0, "a", begin()), entry_at(22, "a", stood), entry_at(24, "a", end())];
+        assert!(late(&evidence(&stood, &[])).is_empty());
+    }
+}

@@ -1,6 +1,8 @@
 //! The rules: each looks at the evidence of a history and names what breaks it.
 
 pub mod calls;
+#[cfg(test)]
+mod planted;
 pub mod writes;
 
 use std::fmt;
