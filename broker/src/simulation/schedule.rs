@@ -21,6 +21,9 @@ pub struct Event {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Schedule(pub Vec<Event>);
 
+/// What lasts ends after it began: no end comes first.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// Draws for one fault before it is given up.
 const DRAWS: usize = 20;
 
@@ -31,11 +34,12 @@ impl Schedule {
             .filter_map(|_| {
                 // Not every kind has something that it can befall.
                 let fault = (0..DRAWS).find_map(|_| menu.draw(random))?;
-                let at = time.mul_f64(random.f64());
+                let at = whole((time - SHORTEST).mul_f64(random.f64()));
                 // Mostly short: a second mends what an hour would, and leaves time for more.
                 let longest = (time - at).min(if random.u8(..4) == 0 { time / 2 } else { time / 10 });
-                let lasts = if fault.lasts() { longest.mul_f64(random.f64()) } else { Duration::ZERO };
-                Some(Event { at: whole(at), lasts: whole(lasts), fault })
+                let lasts = whole(longest.mul_f64(random.f64())).max(SHORTEST);
+                let lasts = if fault.lasts() { lasts } else { Duration::ZERO };
+                Some(Event { at, lasts, fault })
             })
             .collect();
         events.sort_by_key(|event| event.at);
@@ -106,6 +110,7 @@ mod tests {
             let Schedule(events) = Schedule::draw(&menu(), 12, TIME, &mut fastrand::Rng::with_seed(seed));
             assert!(!events.is_empty() && events.len() <= 12);
             assert!(events.iter().all(|event| event.at + event.lasts <= TIME));
+            assert!(events.iter().all(|event| event.fault.lasts() != event.lasts.is_zero()));
             assert!(events.is_sorted_by_key(|event| event.at));
         }
     }
