@@ -34,8 +34,12 @@ impl Schedule {
                 let at = time.mul_f64(random.f64());
                 // Mostly short: a second mends what an hour would, and leaves time for more.
                 let longest = (time - at).min(if random.u8(..4) == 0 { time / 2 } else { time / 10 });
-                let lasts = if fault.lasts() { longest.mul_f64(random.f64()) } else { Duration::ZERO };
-                Some(Event { at: whole(at), lasts: whole(lasts), fault })
+                // Never nothing: what ends is done before what begins at the same time.
+                let lasts = match fault.lasts() {
+                    true => whole(longest.mul_f64(random.f64())).max(Duration::from_millis(1)),
+                    false => Duration::ZERO,
+                };
+                Some(Event { at: whole(at), lasts, fault })
             })
             .collect();
         events.sort_by_key(|event| event.at);
@@ -106,6 +110,7 @@ mod tests {
             let Schedule(events) = Schedule::draw(&menu(), 12, TIME, &mut fastrand::Rng::with_seed(seed));
             assert!(!events.is_empty() && events.len() <= 12);
             assert!(events.iter().all(|event| event.at + event.lasts <= TIME));
+            assert!(events.iter().all(|event| event.fault.lasts() != event.lasts.is_zero()));
             assert!(events.is_sorted_by_key(|event| event.at));
         }
     }
