@@ -18,6 +18,22 @@ pub enum Bug {
     NoOutcome,
     /// Close waits for every record, however long that takes.
     LateClose,
+    /// Records of aborted transactions are handed out to readers of committed ones.
+    AbortedRead,
+    /// Fetches of readers of committed records do not say so.
+    EarlyRead,
+    /// The marker that ends an aborted transaction is not looked at: what its producer commits later is skipped.
+    EndlessAbort,
+    /// A commit goes on though a batch could not be sent.
+    CommitInPart,
+    /// A commit counts as one whatever its coordinator answers.
+    CommitAnyway,
+    /// Offsets that the coordinator refused count as a part of the transaction.
+    OffsetsAnyway,
+    /// Offsets that wait for the end of a transaction are taken for committed ones.
+    UnstableOffsets,
+    /// Nothing is read again that was read for a transaction that failed.
+    NoWayBack,
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -159,14 +159,15 @@ impl Log {
     /// Slices of the log from the batch that holds `offset` to `end`, at most `max_bytes`; the last batch may be cut
     /// short.
     ///
-    /// With `at_least_one` the first batch comes whole, however large it is (KIP-74).
+    /// With `at_least_one` the first batch comes whole, however large it is (KIP-74); else not at all, if it is larger.
     pub(crate) fn read(&self, offset: i64, end: i64, max_bytes: usize, at_least_one: bool) -> Slices {
         let batches = self.between(offset, end);
         let mut slices = Slices { end_offset: offset, ..Slices::default() };
         let mut room = match batches.first() {
             Some(first) if at_least_one => max_bytes.max(first.size()),
-            Some(_) => max_bytes,
-            None => return slices,
+            Some(first) if first.size() <= max_bytes => max_bytes,
+            // Of a first batch for which there is no room nothing is sent: nobody could go on with a part of it.
+            _ => return slices,
         };
         for batch in batches {
             for part in [&batch.head, &batch.body] {
@@ -349,7 +350,7 @@ mod tests {
         let log = log(&[3, 3]);
         let size = log.batches()[0].size();
         assert_eq!(log.read(0, END, size + 10, false).bytes, size + 10);
-        assert_eq!(log.read(0, END, 10, false).bytes, 10);
+        assert_eq!(log.read(0, END, 10, false).bytes, 0, "it would not be whole");
         assert_eq!(log.read(0, END, 10, true).bytes, size);
         assert_eq!(log.read(0, END, 0, false).bytes, 0);
     }

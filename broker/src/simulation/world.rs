@@ -187,8 +187,8 @@ impl World {
         }
     }
 
-    /// Lets a killed process start again.
-    fn revive(&self, process: &str) {
+    /// Lets a killed process start again: where it is the scenario that kills, by [`befall`](Self::befall).
+    pub fn revive(&self, process: &str) {
         let state = self.lock();
         if let Some(admitted) = state.processes.get(process).filter(|admitted| !admitted.is_alive) {
             admitted.again.notify_one();

@@ -10,6 +10,8 @@ use ottla_wire::compression::Decompressor;
 use ottla_wire::messages::fetch_response::AbortedTransaction;
 use ottla_wire::records::{Batch, BatchError, ControlType, HEADER_LEN, Problem};
 
+use crate::planted::{self, Bug};
+
 /// Markers are small, and no broker compresses them.
 const MAX_MARKER: usize = 64 << 10;
 
@@ -43,7 +45,7 @@ impl Aborted {
         while let Some(next) = self.ahead.pop_if(|next| next.first_offset <= batch.last_offset()) {
             self.producers.insert(next.producer_id);
         }
-        if header.control && ends_aborted(batch)? {
+        if header.control && ends_aborted(batch)? && !planted::has(Bug::EndlessAbort) {
             self.producers.remove(&header.producer_id);
         }
         Ok(header.transactional && self.producers.contains(&header.producer_id))

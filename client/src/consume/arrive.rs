@@ -17,6 +17,7 @@ use crate::TopicPartition;
 use crate::cluster::Metadata;
 use crate::config::IsolationLevel;
 use crate::error::{Error, Kind};
+use crate::planted::{self, Bug};
 
 /// What the answer to a fetch brought.
 #[derive(Debug, Default)]
@@ -347,8 +348,8 @@ impl State {
             return 0;
         }
         let aborted = match self.limits.isolation {
-            IsolationLevel::ReadCommitted => Aborted::of(aborted),
-            IsolationLevel::ReadUncommitted => None,
+            IsolationLevel::ReadCommitted if !planted::has(Bug::AbortedRead) => Aborted::of(aborted),
+            _ => None,
         };
         let split = decode::split(&asked.partition, records, asked.offset, aborted);
         if split.items.is_empty() {

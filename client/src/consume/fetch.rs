@@ -26,6 +26,7 @@ use crate::TopicPartition;
 use crate::config::{ConsumerConfig, IsolationLevel};
 use crate::connection::Versions;
 use crate::error::Error;
+use crate::planted::{self, Bug};
 
 /// The last version that names topics; the later ones go by their ids.
 const LAST_BY_NAME: i16 = 12;
@@ -227,7 +228,7 @@ impl Plan {
             max_wait_ms: i32::try_from(max_wait.as_millis()).unwrap_or(i32::MAX),
             min_bytes: limits.min_bytes,
             max_bytes: size(self.max_bytes),
-            isolation_level: limits.isolation.to_wire(),
+            isolation_level: if planted::has(Bug::EarlyRead) { 0 } else { limits.isolation.to_wire() },
             session_id: parts.id,
             session_epoch: parts.epoch,
             topics: parts.topics,

@@ -50,6 +50,8 @@ impl Core {
                 wakes.notify_one();
             }
             let Some(fault) = fault else { continue };
+            // It is fetched again from where it stands, which the leader of today may first have to be asked about.
+            self.work.notify_one();
             if records.tells_nothing() {
                 return Err(fault);
             }

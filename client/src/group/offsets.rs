@@ -12,6 +12,7 @@ use ottla_wire::{Code, Str};
 use super::Identity;
 use crate::TopicPartition;
 use crate::consume::{OffsetAndMetadata, known_epoch};
+use crate::planted::{self, Bug};
 use crate::record::by_topic;
 
 /// The last versions that name topics instead of giving their ids, which a commit of any topic may not know.
@@ -75,7 +76,8 @@ pub(crate) fn fetch_request<'a>(
     version: i16,
 ) -> OffsetFetchRequest {
     let topics = by_topic(partitions.map(|partition| (&*partition.topic, partition.partition)));
-    let mut request = OffsetFetchRequest { require_stable: version >= STABLE, ..OffsetFetchRequest::default() };
+    let require_stable = version >= STABLE && !planted::has(Bug::UnstableOffsets);
+    let mut request = OffsetFetchRequest { require_stable, ..OffsetFetchRequest::default() };
     if version < BY_GROUP {
         let topic = |(name, partition_indexes)| OffsetFetchRequestTopic { name, partition_indexes };
         request.group_id = group.clone();

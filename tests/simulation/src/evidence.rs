@@ -39,6 +39,20 @@ impl Evidence {
         Self { entries: ledger.entries(), logs, losses: world.losses() }
     }
 
+    /// What one process did, one thing after the other: to see what a rule makes of it.
+    #[cfg(test)]
+    pub(crate) fn of(by: &str, operations: impl IntoIterator<Item = crate::ledger::Operation>) -> Self {
+        let entry = |operation| Entry { at: std::time::Duration::ZERO, by: by.into(), operation };
+        Self { entries: operations.into_iter().map(entry).collect(), ..Self::default() }
+    }
+
+    /// The same, with what a partition holds.
+    #[cfg(test)]
+    pub(crate) fn with_log(mut self, place: Place, log: Vec<Written>) -> Self {
+        self.logs.insert(place, log);
+        self
+    }
+
     /// Whether the cluster itself lost what was at this offset, at some time.
     pub fn is_lost_by_cluster(&self, (topic, partition): &Place, offset: i64) -> bool {
         self.losses.iter().any(|loss| {

@@ -52,6 +52,71 @@ pub enum Operation {
         /// What.
         call: String,
     },
+    /// Was given a transaction.
+    Begins {
+        /// Its number, which no other of its history has.
+        transaction: u64,
+    },
+    /// Gives a record to a transaction.
+    Includes {
+        /// The record.
+        id: Id,
+        /// The transaction.
+        transaction: u64,
+        /// The record that it is a copy of.
+        of: Option<Id>,
+    },
+    /// Was told that a record is a part of its transaction.
+    Included {
+        /// The record.
+        id: Id,
+    },
+    /// Asks for the end of a transaction.
+    Ends {
+        /// The transaction.
+        transaction: u64,
+        /// Commits, else aborts.
+        commit: bool,
+    },
+    /// Was told that a transaction has ended so.
+    Ended {
+        /// The transaction.
+        transaction: u64,
+        /// Committed, else aborted.
+        commit: bool,
+    },
+    /// Was told that a transaction has not ended so, or is not known to.
+    NotEnded {
+        /// The transaction.
+        transaction: u64,
+        /// Certainly not committed: it is to be aborted.
+        is_aborted: bool,
+        /// Why.
+        error: String,
+    },
+    /// Was handed records of one partition, by a consumer that reads them all from the start.
+    Read {
+        /// Whence.
+        place: Place,
+        /// Reads committed records alone.
+        is_committed: bool,
+        /// The last stable offset when they were handed out.
+        stable: i64,
+        /// Offset and number of each, in their order.
+        records: Vec<(i64, Id)>,
+    },
+    /// Has read up to the end, as far as anything comes.
+    ReadAll {
+        /// Reads committed records alone.
+        is_committed: bool,
+    },
+    /// One topic is copied into another, as far as it comes to an end.
+    Copied {
+        /// The topic that was read.
+        from: String,
+        /// The topic that was written.
+        to: String,
+    },
     /// The process was killed: what it had begun ends without a word.
     Died,
     /// The process stood still for a while: what it promised takes longer by so much.

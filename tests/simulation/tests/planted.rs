@@ -41,3 +41,48 @@ fn a_record_without_an_outcome_is_found() {
 fn a_close_past_its_deadline_is_found() {
     is_found(Workload::Produce, Bug::LateClose, Rule::InTime);
 }
+
+#[test]
+fn a_read_of_an_aborted_record_is_found() {
+    is_found(Workload::Transact, Bug::AbortedRead, Rule::NoAbortedRead);
+}
+
+#[test]
+fn a_read_before_the_commit_is_found() {
+    is_found(Workload::Transact, Bug::EarlyRead, Rule::NoEarlyRead);
+}
+
+#[test]
+fn a_committed_record_that_is_taken_for_aborted_is_found() {
+    is_found(Workload::Transact, Bug::EndlessAbort, Rule::ReadOnce);
+}
+
+#[test]
+fn a_commit_without_all_its_records_is_found() {
+    is_found(Workload::Transact, Bug::CommitInPart, Rule::NoTornTransaction);
+}
+
+#[test]
+fn a_commit_that_did_not_happen_is_found() {
+    is_found(Workload::Transact, Bug::CommitAnyway, Rule::NoTornTransaction);
+}
+
+#[test]
+fn a_record_copied_by_who_lost_its_partition_is_found() {
+    is_found(Workload::Copy, Bug::OffsetsAnyway, Rule::CopiedOnce);
+}
+
+#[test]
+fn a_record_copied_again_while_its_commit_is_under_way_is_found() {
+    is_found(Workload::Copy, Bug::UnstableOffsets, Rule::CopiedOnce);
+}
+
+#[test]
+fn a_record_that_is_not_copied_again_after_an_abort_is_found() {
+    is_found(Workload::Copy, Bug::NoWayBack, Rule::CopiedOnce);
+}
+
+#[test]
+fn copies_out_of_order_are_found() {
+    is_found(Workload::Copy, Bug::UnstableOffsets, Rule::CopiedInOrder);
+}

@@ -1,8 +1,10 @@
 //! The rules: each looks at the evidence of a history and names what breaks it.
 
 pub mod calls;
+pub mod copies;
 #[cfg(test)]
 mod planted;
+pub mod transactions;
 pub mod writes;
 
 use std::fmt;
@@ -22,6 +24,18 @@ pub enum Rule {
     OneOutcome,
     /// Calls with a deadline end by it.
     InTime,
+    /// Who reads committed records is handed none of a transaction that was aborted.
+    NoAbortedRead,
+    /// Nor any before its transaction was committed.
+    NoEarlyRead,
+    /// Who reads to the end is handed every record there is for it once, in order.
+    ReadOnce,
+    /// Of a transaction all records are committed, or none; as its producer was told, where it was told.
+    NoTornTransaction,
+    /// Every record is copied once.
+    CopiedOnce,
+    /// A partition's records are copied in their order.
+    CopiedInOrder,
 }
 
 /// Finds what breaks a rule.
@@ -38,12 +52,18 @@ pub struct Violation {
 
 /// Everything in a history that breaks a rule.
 pub fn check(evidence: &Evidence) -> Vec<Violation> {
-    let rules: [(Rule, Breaches); 5] = [
+    let rules: [(Rule, Breaches); 11] = [
         (Rule::NoLostWrite, writes::lost),
         (Rule::NoDuplicate, writes::duplicates),
         (Rule::InOrder, writes::out_of_order),
         (Rule::OneOutcome, calls::outcomes),
         (Rule::InTime, calls::late),
+        (Rule::NoAbortedRead, transactions::aborted_reads),
+        (Rule::NoEarlyRead, transactions::early_reads),
+        (Rule::ReadOnce, transactions::not_read_once),
+        (Rule::NoTornTransaction, transactions::torn),
+        (Rule::CopiedOnce, copies::not_once),
+        (Rule::CopiedInOrder, copies::out_of_order),
     ];
     rules
         .into_iter()

@@ -1,6 +1,9 @@
 //! What clients do while things go wrong.
 
+mod copy;
 mod produce;
+mod transact;
+mod trouble;
 
 use clap::ValueEnum;
 use ottla_broker::simulation::Simulation;
@@ -12,6 +15,10 @@ use crate::stage::Stage;
 pub enum Workload {
     /// Idempotent producers: with keys and without, one to a hundred partitions, small buffers and batches, at any linger.
     Produce,
+    /// Transactional producers, by either protocol, some of one id; and readers of committed records and of all.
+    Transact,
+    /// A group that copies a topic in transactions, by either protocol, whose members die and come back.
+    Copy,
 }
 
 /// What a workload needs, by its name and seed.
@@ -33,6 +40,8 @@ impl Workload {
     pub fn plan(self, seed: u64) -> Plan {
         match self {
             Self::Produce => produce::plan(seed),
+            Self::Transact => transact::plan(seed),
+            Self::Copy => copy::plan(seed),
         }
     }
 
@@ -40,6 +49,8 @@ impl Workload {
     pub async fn run(self, stage: Stage) {
         match self {
             Self::Produce => produce::run(stage).await,
+            Self::Transact => transact::run(stage).await,
+            Self::Copy => copy::run(stage).await,
         }
     }
 }

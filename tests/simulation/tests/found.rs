@@ -1,0 +1,14 @@
+//! What histories have found, each with its seed.
+
+use simulation::run;
+use simulation::workload::Workload;
+
+fn passes(workload: Workload, seed: u64) {
+    let history = run::history(workload, seed);
+    assert_eq!(history.failure, None, "{history}");
+}
+
+#[test]
+fn a_partition_whose_answer_could_not_be_read_under_its_last_leader_was_never_fetched_again() {
+    passes(Workload::Transact, 411);
+}
