@@ -87,6 +87,20 @@ pub(super) fn offsets(positions: &Positions, which: Which, now: Instant) -> Offs
     offsets
 }
 
+/// A caller has these committed: as far as that was handed out, it is done with. What is committed without being asked
+/// for must not go back behind it.
+pub(super) fn asked_for(positions: &mut Positions, offsets: &Offsets) {
+    for (partition, offset) in offsets {
+        let Some(assigned) = positions.get_mut(partition) else { continue };
+        let asked = Position { offset: offset.offset, epoch: offset.leader_epoch.unwrap_or(-1) };
+        let is_ahead = assigned.released.is_some_and(|released| released.offset < asked.offset);
+        let was_handed_out = assigned.position().is_some_and(|position| asked.offset <= position.offset);
+        if is_ahead && was_handed_out {
+            assigned.released = Some(asked);
+        }
+    }
+}
+
 /// These offsets are committed.
 pub(super) fn committed(positions: &mut Positions, offsets: &Offsets, now: Instant) {
     for (partition, offset) in offsets {
