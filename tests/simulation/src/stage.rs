@@ -48,6 +48,13 @@ impl Stage {
         *next
     }
 
+    /// Writes what nobody did, and all can see, into the ledger and the trace.
+    pub fn saw(&self, operation: Operation) {
+        let entry = Entry { at: self.world.now(), by: "cluster".into(), operation };
+        self.world.note(entry.to_string());
+        self.ledger.write(entry);
+    }
+
     /// Runs `main` in a process of this name, again whenever it was killed and may start again, until it comes to its end.
     pub async fn live<F>(&self, name: &str, main: impl Fn(Life) -> F)
     where

@@ -3,6 +3,10 @@
 pub mod calls;
 #[cfg(test)]
 mod planted;
+pub mod commits;
+pub mod groups;
+pub mod members;
+pub mod seeks;
 pub mod writes;
 
 use std::fmt;
@@ -22,6 +26,26 @@ pub enum Rule {
     OneOutcome,
     /// Calls with a deadline end by it.
     InTime,
+    /// No member is handed a record before all those below it were handed to the group.
+    NoSkip,
+    /// As long as a member holds a partition it is handed one record after the other.
+    NoStep,
+    /// Every record is handed to the group in the end.
+    EveryRecord,
+    /// Only what members are done with is committed.
+    CommitOfDone,
+    /// No member undoes another's commits.
+    CommitStands,
+    /// A partition has one owner in each generation.
+    OneOwner,
+    /// A consumer that chooses partitions itself is handed what is there from where it was sent on, record after record.
+    InPlace,
+    /// Nothing is handed out of a paused partition.
+    Paused,
+    /// A consumer comes to the end of each of its partitions.
+    ReachesEnd,
+    /// Listeners hear of each partition that it comes, then that it goes, and records are handed out in between.
+    Listener,
 }
 
 /// Finds what breaks a rule.
@@ -38,12 +62,22 @@ pub struct Violation {
 
 /// Everything in a history that breaks a rule.
 pub fn check(evidence: &Evidence) -> Vec<Violation> {
-    let rules: [(Rule, Breaches); 5] = [
+    let rules: [(Rule, Breaches); 15] = [
         (Rule::NoLostWrite, writes::lost),
         (Rule::NoDuplicate, writes::duplicates),
         (Rule::InOrder, writes::out_of_order),
         (Rule::OneOutcome, calls::outcomes),
         (Rule::InTime, calls::late),
+        (Rule::NoSkip, groups::skipped),
+        (Rule::NoStep, groups::stepped),
+        (Rule::EveryRecord, groups::unread),
+        (Rule::CommitOfDone, commits::ahead),
+        (Rule::CommitStands, commits::undone),
+        (Rule::OneOwner, members::two_owners),
+        (Rule::Listener, members::listeners),
+        (Rule::InPlace, seeks::out_of_place),
+        (Rule::Paused, seeks::paused),
+        (Rule::ReachesEnd, seeks::stuck),
     ];
     rules
         .into_iter()

@@ -1,6 +1,8 @@
 //! What clients do while things go wrong.
 
+mod groups;
 mod produce;
+mod seek;
 
 use clap::ValueEnum;
 use ottla_broker::simulation::Simulation;
@@ -12,6 +14,10 @@ use crate::stage::Stage;
 pub enum Workload {
     /// Idempotent producers: with keys and without, one to a hundred partitions, small buffers and batches, at any linger.
     Produce,
+    /// Members of one group, by either protocol and any assignor, that come and go while records are written.
+    Groups,
+    /// Consumers that choose their partitions and offsets, pause and resume, over logs with damage, gaps and losses.
+    Seek,
 }
 
 /// What a workload needs, by its name and seed.
@@ -33,6 +39,8 @@ impl Workload {
     pub fn plan(self, seed: u64) -> Plan {
         match self {
             Self::Produce => produce::plan(seed),
+            Self::Groups => groups::plan(seed),
+            Self::Seek => seek::plan(seed),
         }
     }
 
@@ -40,6 +48,8 @@ impl Workload {
     pub async fn run(self, stage: Stage) {
         match self {
             Self::Produce => produce::run(stage).await,
+            Self::Groups => groups::run(stage).await,
+            Self::Seek => seek::run(stage).await,
         }
     }
 }
