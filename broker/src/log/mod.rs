@@ -159,12 +159,14 @@ impl Log {
     /// Slices of the log from the batch that holds `offset` to `end`, at most `max_bytes`; the last batch may be cut
     /// short.
     ///
-    /// With `at_least_one` the first batch comes whole, however large it is (KIP-74).
+    /// With `at_least_one` the first batch comes whole, however large it is (KIP-74); else it is left out if it does not fit.
     pub(crate) fn read(&self, offset: i64, end: i64, max_bytes: usize, at_least_one: bool) -> Slices {
         let batches = self.between(offset, end);
         let mut slices = Slices { end_offset: offset, ..Slices::default() };
         let mut room = match batches.first() {
             Some(first) if at_least_one => max_bytes.max(first.size()),
+            // Since version 3 of Fetch, Kafka leaves out the beginning of a first batch for which there is no room.
+            Some(first) if first.size() > max_bytes => return slices,
             Some(_) => max_bytes,
             None => return slices,
         };
@@ -349,7 +351,7 @@ mod tests {
         let log = log(&[3, 3]);
         let size = log.batches()[0].size();
         assert_eq!(log.read(0, END, size + 10, false).bytes, size + 10);
-        assert_eq!(log.read(0, END, 10, false).bytes, 10);
+        assert_eq!(log.read(0, END, 10, false).bytes, 0, "no beginning of a first batch");
         assert_eq!(log.read(0, END, 10, true).bytes, size);
         assert_eq!(log.read(0, END, 0, false).bytes, 0);
     }
