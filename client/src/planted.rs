@@ -18,6 +18,28 @@ pub enum Bug {
     NoOutcome,
     /// Close waits for every record, however long that takes.
     LateClose,
+    /// What a poll leaves of a batch is forgotten.
+    ForgottenRest,
+    /// A partition that stays in a rebalance goes back to what is committed.
+    KeptGoesBack,
+    /// The leader of a group does not see partitions that are added.
+    UnseenPartitions,
+    /// What was fetched is committed, not what was handed out.
+    CommitFetched,
+    /// What was committed by hand may be taken back on leaving.
+    CommitTakenBack,
+    /// A partition is given to another member before its owner gave it up.
+    GivenTooEarly,
+    /// Records are handed out before the listener has heard of their partition.
+    Untold,
+    /// A member that its coordinator does not know any more does not join again.
+    NoRejoin,
+    /// What was fetched before a seek is handed out after it.
+    StaleBuffer,
+    /// Pausing has no effect on what was fetched.
+    NoPause,
+    /// Nobody is told of a damaged batch.
+    SilentDamage,
 }
 
 #[cfg(feature = "planted-bugs")]

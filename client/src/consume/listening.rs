@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::{Called, Consumer, RebalanceListener};
 use crate::TopicPartition;
+use crate::planted::{self, Bug};
 
 /// The listener, if there is one, and where it lags behind the group.
 #[derive(Default)]
@@ -153,7 +154,8 @@ impl Listening {
     /// Nothing is to be handed out of a partition that the listener was not told of, nor of any while all is given up:
     /// it hears of none that comes then.
     pub(super) fn is_untold(&self, partition: &TopicPartition) -> bool {
-        self.is_parting || self.assigned.as_ref().is_some_and(|assigned| assigned.contains(partition))
+        !planted::has(Bug::Untold)
+            && (self.is_parting || self.assigned.as_ref().is_some_and(|assigned| assigned.contains(partition)))
     }
 
     /// Whether there is a call to make.

@@ -166,6 +166,13 @@ pub enum Operation {
         /// The next to be read.
         offset: i64,
     },
+    /// So many are members of the group in the end, of so many that poll.
+    Joined {
+        /// As the coordinator knows.
+        members: usize,
+        /// Those that poll.
+        of: usize,
+    },
     /// The process was killed: what it had begun ends without a word.
     Died,
     /// The process stood still for a while: what it promised takes longer by so much.

@@ -41,3 +41,58 @@ fn a_record_without_an_outcome_is_found() {
 fn a_close_past_its_deadline_is_found() {
     is_found(Workload::Produce, Bug::LateClose, Rule::InTime);
 }
+
+#[test]
+fn a_record_that_a_group_skips_is_found() {
+    is_found(Workload::Groups, Bug::ForgottenRest, Rule::NoSkip);
+}
+
+#[test]
+fn a_partition_that_is_kept_and_read_again_is_found() {
+    is_found(Workload::Groups, Bug::KeptGoesBack, Rule::NoStep);
+}
+
+#[test]
+fn partitions_that_nobody_reads_are_found() {
+    is_found(Workload::Groups, Bug::UnseenPartitions, Rule::EveryRecord);
+}
+
+#[test]
+fn a_commit_of_what_nobody_was_handed_is_found() {
+    is_found(Workload::Groups, Bug::CommitFetched, Rule::CommitOfDone);
+}
+
+#[test]
+fn a_commit_that_is_taken_back_is_found() {
+    is_found(Workload::Groups, Bug::CommitTakenBack, Rule::CommitStands);
+}
+
+#[test]
+fn a_member_that_does_not_join_again_is_found() {
+    is_found(Workload::Groups, Bug::NoRejoin, Rule::AllJoined);
+}
+
+#[test]
+fn two_owners_of_a_partition_are_found() {
+    is_found(Workload::Groups, Bug::GivenTooEarly, Rule::OneOwner);
+}
+
+#[test]
+fn records_that_come_before_the_listener_knows_are_found() {
+    is_found(Workload::Groups, Bug::Untold, Rule::Listener);
+}
+
+#[test]
+fn records_from_before_a_seek_are_found() {
+    is_found(Workload::Seek, Bug::StaleBuffer, Rule::InPlace);
+}
+
+#[test]
+fn records_of_a_paused_partition_are_found() {
+    is_found(Workload::Seek, Bug::NoPause, Rule::Paused);
+}
+
+#[test]
+fn damage_that_nobody_is_told_of_is_found() {
+    is_found(Workload::Seek, Bug::SilentDamage, Rule::ReachesEnd);
+}

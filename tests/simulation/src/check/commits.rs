@@ -76,3 +76,33 @@ pub fn undone(evidence: &Evidence) -> Vec<String> {
     }
     undone
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{DONE, committed, handed, history, subscribed};
+    use super::*;
+
+    #[test]
+    fn what_nobody_is_done_with_must_not_be_committed() {
+        let broken = history([("a", subscribed(false)), ("a", handed(1, 0..4)), ("cluster", committed(4))]);
+        assert_eq!(ahead(&broken), ["4 of orders-0 was committed by 3.000 s, and nobody was done with 0"]);
+        let steps = [("a", subscribed(false)), ("a", handed(1, 0..4)), ("a", DONE), ("cluster", committed(4))];
+        assert_eq!(ahead(&history(steps)), [""; 0]);
+    }
+
+    #[test]
+    fn a_member_must_not_undo_anothers_commit() {
+        let steps = |second| {
+            [
+                ("a", subscribed(false)),
+                ("a", handed(1, 0..4)),
+                (second, handed(2, 4..8)),
+                ("cluster", committed(8)),
+                ("cluster", committed(4)),
+            ]
+        };
+        let broken = history(steps("b"));
+        assert_eq!(undone(&broken), ["8 of orders-0 was committed, and 4 after it by somebody else"]);
+        assert_eq!(undone(&history(steps("a"))), [""; 0]);
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Reader;
 use crate::evidence::Evidence;
 use crate::ledger::{Member, Operation, Place, Rebalance, Terms};
 
@@ -84,28 +85,28 @@ pub fn unread(evidence: &Evidence) -> Vec<String> {
 /// generation. That tells nothing of a static one: it comes back as what it was.
 pub fn stepped(evidence: &Evidence) -> Vec<String> {
     let Some(visible) = visible(evidence) else { return Vec::new() };
-    let mut last: BTreeMap<(&str, u32), BTreeMap<&Place, (i64, &Member)>> = BTreeMap::new();
+    let mut last: BTreeMap<Reader<'_>, (i64, &Member)> = BTreeMap::new();
     let mut terms: BTreeMap<(&str, u32), Terms> = BTreeMap::new();
     let mut wrong = Vec::new();
     for entry in &evidence.entries {
         match &entry.operation {
             Operation::Subscribed { consumer, terms: new } => drop(terms.insert((&entry.by, *consumer), *new)),
-            Operation::Left { consumer } => drop(last.remove(&(&*entry.by, *consumer))),
+            Operation::Left { consumer } => last.retain(|(by, other, _), _| (*by, *other) != (&*entry.by, *consumer)),
             Operation::Told { consumer, event: Rebalance::Assigned, places, .. } => {
-                if let Some(last) = last.get_mut(&(&*entry.by, *consumer)) {
-                    last.retain(|place, _| !places.contains(place));
+                for place in places {
+                    last.remove(&(&*entry.by, *consumer, place));
                 }
             }
             Operation::Handed { consumer, place, member, records } => {
-                let key = (&*entry.by, *consumer);
-                let Terms { is_static, listens, .. } = terms.get(&key).copied().unwrap_or_default();
+                let key = (&*entry.by, *consumer, place);
+                let terms = terms.get(&(&*entry.by, *consumer)).copied();
+                let Terms { is_static, listens, .. } = terms.unwrap_or_default();
                 let log = visible.get(place).map(Vec::as_slice).unwrap_or_default();
-                let before = last.entry(key).or_default().get(place);
-                let mut before = before.filter(|(_, as_who)| listens || (!is_static && *as_who == member));
-                let mut latest;
+                let before = last.get(&key).filter(|(_, as_who)| listens || (!is_static && *as_who == member));
+                let mut before = before.map(|(offset, _)| *offset);
                 for (offset, _) in records {
-                    if let Some((previous, _)) = before {
-                        let behind = log.partition_point(|known| known <= previous);
+                    if let Some(previous) = before {
+                        let behind = log.partition_point(|known| *known <= previous);
                         if log.get(behind) != Some(offset) {
                             wrong.push(format!(
                                 "{} was handed {offset} of {}-{} after {previous}",
@@ -113,15 +114,53 @@ pub fn stepped(evidence: &Evidence) -> Vec<String> {
                             ));
                         }
                     }
-                    latest = (*offset, member);
-                    before = Some(&latest);
+                    before = Some(*offset);
                 }
-                if let Some((offset, _)) = records.last() {
-                    last.entry(key).or_default().insert(place, (*offset, member));
+                if let Some(offset) = before {
+                    last.insert(key, (offset, member));
                 }
             }
             _ => {}
         }
     }
     wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{handed, history, place, subscribed};
+    use super::*;
+
+    #[test]
+    fn a_record_that_nobody_was_handed_before_a_later_one_is_skipped() {
+        let broken = history([("a", subscribed(false)), ("a", handed(1, 0..2)), ("b", handed(2, 3..5))]);
+        assert_eq!(skipped(&broken), ["b was handed 3 of orders-0, and nobody 2 before"]);
+        let kept = history([("a", subscribed(false)), ("a", handed(1, 0..3)), ("b", handed(2, 1..5))]);
+        assert_eq!(skipped(&kept), [""; 0]);
+    }
+
+    #[test]
+    fn a_record_that_nobody_is_ever_handed_is_unread() {
+        let broken = history([("a", subscribed(false)), ("a", handed(1, 0..9))]);
+        assert_eq!(unread(&broken), ["1 records of orders-0 were never handed out, the first 9"]);
+        let kept = history([("a", subscribed(false)), ("a", handed(1, 0..4)), ("b", handed(2, 4..10))]);
+        assert_eq!(unread(&kept), [""; 0]);
+    }
+
+    #[test]
+    fn within_one_generation_one_record_follows_the_other() {
+        let broken = history([("a", subscribed(false)), ("a", handed(1, 0..4)), ("a", handed(1, 2..6))]);
+        assert_eq!(stepped(&broken), ["a was handed 2 of orders-0 after 3"]);
+        let kept = history([("a", subscribed(false)), ("a", handed(1, 0..4)), ("a", handed(2, 2..6))]);
+        assert_eq!(stepped(&kept), [""; 0]);
+    }
+
+    #[test]
+    fn between_two_calls_of_a_listener_one_record_follows_the_other() {
+        let broken = history([("a", subscribed(true)), ("a", handed(1, 0..4)), ("a", handed(2, 2..6))]);
+        assert_eq!(stepped(&broken), ["a was handed 2 of orders-0 after 3"]);
+        let told = Operation::Told { consumer: 1, event: Rebalance::Assigned, places: vec![place()], is_over: false };
+        let steps = [("a", subscribed(true)), ("a", handed(1, 0..4)), ("a", told), ("a", handed(2, 2..6))];
+        assert_eq!(stepped(&history(steps)), [""; 0]);
+    }
 }

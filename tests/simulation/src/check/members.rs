@@ -32,6 +32,17 @@ pub fn two_owners(evidence: &Evidence) -> Vec<String> {
     shared
 }
 
+/// Whether all who poll are members in the end, and nobody else is.
+pub fn not_joined(evidence: &Evidence) -> Vec<String> {
+    let wrong = evidence.entries.iter().filter_map(|entry| match &entry.operation {
+        Operation::Joined { members, of } if members != of => {
+            Some(format!("the group has {members} members, and {of} poll"))
+        }
+        _ => None,
+    });
+    wrong.collect()
+}
+
 /// What a listener was told of a partition.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Known {
@@ -94,4 +105,55 @@ pub fn listeners(evidence: &Evidence) -> Vec<String> {
         }
     }
     wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{handed, history, place, subscribed};
+    use super::*;
+
+    fn holds(generation: i32) -> Operation {
+        let member = Member { generation, id: String::new() };
+        Operation::Holds { consumer: 1, member, places: vec![place()] }
+    }
+
+    fn told(event: Rebalance, is_over: bool) -> Operation {
+        Operation::Told { consumer: 1, event, places: vec![place()], is_over }
+    }
+
+    #[test]
+    fn two_members_must_not_hold_a_partition_in_one_generation() {
+        let broken = history([("a", holds(3)), ("b", holds(3))]);
+        assert_eq!(two_owners(&broken), ["b and a hold orders-0 in generation 3"]);
+        assert_eq!(two_owners(&history([("a", holds(3)), ("b", holds(4))])), [""; 0]);
+        let gone = history([("a", holds(3)), ("a", Operation::Left { consumer: 1 }), ("b", holds(3))]);
+        assert_eq!(two_owners(&gone), [""; 0]);
+    }
+
+    #[test]
+    fn all_who_poll_are_members() {
+        let joined = |members| history([("cluster", Operation::Joined { members, of: 2 })]);
+        assert_eq!(not_joined(&joined(1)), ["the group has 1 members, and 2 poll"]);
+        assert_eq!(not_joined(&joined(2)), [""; 0]);
+    }
+
+    #[test]
+    fn a_listener_hears_that_a_partition_comes_before_its_records_do() {
+        let broken = history([("a", subscribed(true)), ("a", handed(1, 0..1))]);
+        assert_eq!(listeners(&broken), ["a was handed records of orders-0, and its listener knew Nothing"]);
+        let (begins, ends) = (told(Rebalance::Assigned, false), told(Rebalance::Assigned, true));
+        let kept = history([("a", subscribed(true)), ("a", begins), ("a", ends), ("a", handed(1, 0..1))]);
+        assert_eq!(listeners(&kept), [""; 0]);
+    }
+
+    #[test]
+    fn a_listener_hears_that_a_partition_goes_before_it_comes_again() {
+        let comes = [("a", told(Rebalance::Assigned, false)), ("a", told(Rebalance::Assigned, true))];
+        let goes = [("a", told(Rebalance::Lost, false)), ("a", told(Rebalance::Lost, true))];
+        let broken = history(comes.clone().into_iter().chain(comes.clone()));
+        assert_eq!(listeners(&broken), ["the listener of a was told of orders-0: Assigned, and knew Here"]);
+        let kept = history(comes.clone().into_iter().chain(goes.clone()).chain(comes));
+        assert_eq!(listeners(&kept), [""; 0]);
+        assert_eq!(listeners(&history(goes)).len(), 1);
+    }
 }

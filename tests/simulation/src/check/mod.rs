@@ -7,11 +7,14 @@ pub mod commits;
 pub mod groups;
 pub mod members;
 pub mod seeks;
+#[cfg(test)]
+mod testing;
 pub mod writes;
 
 use std::fmt;
 
 use crate::evidence::Evidence;
+use crate::ledger::Place;
 
 /// What must hold in every history.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -36,6 +39,8 @@ pub enum Rule {
     CommitOfDone,
     /// No member undoes another's commits.
     CommitStands,
+    /// All who poll are members in the end, and nobody else.
+    AllJoined,
     /// A partition has one owner in each generation.
     OneOwner,
     /// A consumer that chooses partitions itself is handed what is there from where it was sent on, record after record.
@@ -47,6 +52,9 @@ pub enum Rule {
     /// Listeners hear of each partition that it comes, then that it goes, and records are handed out in between.
     Listener,
 }
+
+/// The consumer of a process, and one of its partitions.
+type Reader<'a> = (&'a str, u32, &'a Place);
 
 /// Finds what breaks a rule.
 type Breaches = fn(&Evidence) -> Vec<String>;
@@ -62,7 +70,7 @@ pub struct Violation {
 
 /// Everything in a history that breaks a rule.
 pub fn check(evidence: &Evidence) -> Vec<Violation> {
-    let rules: [(Rule, Breaches); 15] = [
+    let rules: [(Rule, Breaches); 16] = [
         (Rule::NoLostWrite, writes::lost),
         (Rule::NoDuplicate, writes::duplicates),
         (Rule::InOrder, writes::out_of_order),
@@ -73,6 +81,7 @@ pub fn check(evidence: &Evidence) -> Vec<Violation> {
         (Rule::EveryRecord, groups::unread),
         (Rule::CommitOfDone, commits::ahead),
         (Rule::CommitStands, commits::undone),
+        (Rule::AllJoined, members::not_joined),
         (Rule::OneOwner, members::two_owners),
         (Rule::Listener, members::listeners),
         (Rule::InPlace, seeks::out_of_place),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::Reader;
 use crate::evidence::Evidence;
 use crate::ledger::{Id, Operation, Place, Target};
 
@@ -42,9 +43,6 @@ impl<'a> Logs<'a> {
         self.now.get(place)?.range(from..to.max(from)).next().copied()
     }
 }
-
-/// The consumer of a process, and one of its partitions.
-type Reader<'a> = (&'a str, u32, &'a Place);
 
 /// Records that were handed out elsewhere than a consumer was sent to, or behind one that was left out, or that were never
 /// there.
@@ -113,7 +111,7 @@ pub fn paused(evidence: &Evidence) -> Vec<String> {
     for entry in &evidence.entries {
         match &entry.operation {
             Operation::Assigned { consumer, places, .. } => {
-                paused.retain(|(by, other, place)| (*by, *other) != (&*entry.by, *consumer) || places.contains(place))
+                paused.retain(|(by, other, place)| (*by, *other) != (&*entry.by, *consumer) || places.contains(place));
             }
             Operation::Paused { consumer, place, is_paused } => {
                 let reader = (&*entry.by, *consumer, place);
@@ -139,4 +137,62 @@ pub fn stuck(evidence: &Evidence) -> Vec<String> {
         _ => None,
     });
     stuck.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{handed, history, place};
+    use super::*;
+
+    fn wrote() -> (&'static str, Operation) {
+        ("cluster", Operation::Wrote { place: place(), offset: 0, ids: (0..10).collect() })
+    }
+
+    fn assigned() -> (&'static str, Operation) {
+        ("a", Operation::Assigned { consumer: 1, places: vec![place()], from: Some(0) })
+    }
+
+    fn sought(offset: i64) -> (&'static str, Operation) {
+        ("a", Operation::Sought { consumer: 1, place: place(), to: Target::Offset(offset) })
+    }
+
+    #[test]
+    fn reading_goes_on_where_it_was_sent_and_leaves_nothing_out() {
+        let read = |offsets: std::ops::Range<i64>| ("a", handed(-1, offsets));
+        let kept = history([wrote(), assigned(), read(0..3), sought(6), read(6..8), sought(1), read(1..2)]);
+        assert_eq!(out_of_place(&kept), [""; 0]);
+        let left_out = history([wrote(), assigned(), read(0..3), read(4..5)]);
+        assert_eq!(out_of_place(&left_out), ["a was handed 4 of orders-0, and not 3 before"]);
+        let again = history([wrote(), assigned(), read(0..3), read(2..3)]);
+        assert_eq!(out_of_place(&again), ["a was handed 2 of orders-0, and is to go on at 3"]);
+        let invented = history([wrote(), assigned(), sought(10), read(10..11)]);
+        assert_eq!(out_of_place(&invented), ["a was handed 10 of orders-0, 10, which was never there"]);
+    }
+
+    #[test]
+    fn what_was_compacted_away_is_not_missed_and_damage_is() {
+        let read = |offsets: std::ops::Range<i64>| ("a", handed(-1, offsets));
+        let gone = ("cluster", Operation::Compacted { place: place(), offset: 3 });
+        let kept = history([wrote(), gone.clone(), assigned(), read(0..3), read(4..5)]);
+        assert_eq!(out_of_place(&kept), [""; 0]);
+        let damaged = ("cluster", Operation::Damaged { place: place(), offset: 3 });
+        let broken = history([wrote(), gone, damaged, assigned(), read(0..3), read(4..5)]);
+        assert_eq!(out_of_place(&broken).len(), 1);
+    }
+
+    #[test]
+    fn nothing_comes_out_of_a_paused_partition() {
+        let pause = |is_paused| ("a", Operation::Paused { consumer: 1, place: place(), is_paused });
+        let broken = history([assigned(), pause(true), ("a", handed(-1, 0..1))]);
+        assert_eq!(paused(&broken), ["a was handed records of orders-0, which is paused"]);
+        let kept = history([assigned(), pause(true), pause(false), ("a", handed(-1, 0..1))]);
+        assert_eq!(paused(&kept), [""; 0]);
+    }
+
+    #[test]
+    fn who_does_not_come_to_the_end_is_stuck() {
+        let stands = Operation::Stuck { consumer: 1, place: place(), at: "3 of 10".to_owned() };
+        assert_eq!(stuck(&history([("a", stands)])), ["a stands in orders-0 at 3 of 10"]);
+        assert_eq!(stuck(&history([assigned()])), [""; 0]);
+    }
 }

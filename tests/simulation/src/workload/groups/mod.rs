@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use ottla_broker::simulation::Simulation;
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
 use self::settings::Settings;
 use super::Plan;
@@ -116,23 +115,31 @@ async fn follow(stage: &Stage, group: &Group) {
             left.extend(records.iter().map(|record| ((topic.clone(), partition), record.offset)));
         }
     }
-    let mut moved = Instant::now();
-    while !left.is_empty() && moved.elapsed() <= group.settings.standstill() + Duration::from_secs(1) {
+    let now = || stage.world().now();
+    let mut moved = now();
+    while !left.is_empty() && now() - moved <= group.settings.standstill() + Duration::from_secs(1) {
         let before = left.len();
         {
             let handed = &group.progress.lock().handed;
             left.retain(|record| !handed.contains(record));
         }
         if left.len() < before {
-            moved = Instant::now();
-        } else if group.settings.may_forget_partitions() && moved.elapsed() > group.settings.standstill() {
+            moved = now();
+        } else if group.settings.may_forget_partitions() && now() - moved > group.settings.standstill() {
             let was_nudged = std::mem::replace(&mut group.progress.lock().is_nudged, true);
             if !was_nudged {
-                moved = Instant::now();
+                moved = now();
             }
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    let of = group.settings.members as usize;
+    let members = || stage.world().broker().group(GROUP).map_or(0, |group| group.members.len());
+    let began = now();
+    while members() != of && now() - began <= group.settings.standstill() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    stage.saw(Operation::Joined { members: members(), of });
     group.progress.lock().is_over = true;
 }
 

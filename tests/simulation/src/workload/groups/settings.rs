@@ -105,10 +105,13 @@ impl Settings {
         self.session_timeout + self.max_poll_interval + self.request_timeout + Duration::from_secs(10)
     }
 
-    /// Whether partitions may be nobody's until the next rebalance, also with Kafka's own client: a static member that
-    /// comes back amid a cooperative rebalance gets what it was assigned, and nobody joins again for what it gave up.
+    /// Whether partitions may be nobody's until the next rebalance, also with Kafka's own client. A static member that
+    /// comes back amid a cooperative rebalance gets what it was assigned, and nobody joins again for what it gave up; one
+    /// that leads the group goes by what there is as it comes back, not by what it assigned (KIP-814).
     pub(super) fn may_forget_partitions(&self) -> bool {
-        self.statics > 0 && self.sharing == Sharing::Members(AssignmentStrategy::CooperativeSticky)
+        let is_cooperative = self.sharing == Sharing::Members(AssignmentStrategy::CooperativeSticky);
+        let is_classic = !matches!(self.sharing, Sharing::Coordinator(_));
+        self.statics > 0 && is_classic && (is_cooperative || self.grows)
     }
 
     /// What holds of a member.

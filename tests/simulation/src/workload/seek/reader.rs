@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use ottla::config::OffsetReset;
 use ottla::{Consumer, Kind, OffsetAndMetadata, TopicPartition};
-use tokio::time::Instant;
 
 use super::{Damage, Settings, TOPIC};
 use crate::evidence::id;
@@ -181,7 +180,7 @@ impl Reader {
         };
         let asked = self.consumer.offsets_for_times([(one.clone(), timestamp)]);
         let found = self.life.within("offsets for times", Duration::from_secs(20), asked).await;
-        let Ok(Some(Some(found))) = found.map(|found| found.get(one).cloned()) else { return };
+        let Ok(Some(Some(found))) = found.map(|found| found.get(one).copied()) else { return };
         // Records of one batch have one time: the first of them is meant, whatever became of it.
         let first = records.iter().find(|record| record.timestamp >= timestamp).map(|record| record.offset);
         if !self.settings.is_lossy && !self.settings.has_gaps && !self.settings.has_damage {
@@ -228,13 +227,8 @@ impl Reader {
     async fn goes_past(&self, partition: &TopicPartition, kind: Kind) {
         if kind == Kind::Protocol {
             let Ok(position) = self.consumer.position(partition).await else { return };
-            // It may have been sent into the middle of it.
-            let damage = self.damage.lock();
-            let before = damage.range(..=(place(partition), position)).next_back();
-            let behind =
-                before.filter(|((at, _), _)| *at == place(partition)).map(|((_, from), offsets)| from + offsets);
-            drop(damage);
-            if let Some(behind) = behind.filter(|behind| *behind > position) {
+            let behind = self.behind_damage(partition, position);
+            if let Some(behind) = behind {
                 self.sought(partition, Target::Offset(behind));
                 self.consumer.seek(partition, behind).await.unwrap();
             }
@@ -245,12 +239,24 @@ impl Reader {
         }
     }
 
+    /// The first offset that can be read again, if what comes next cannot: it may have been sent into the middle of a
+    /// damaged batch, or all that was left before one is compacted away.
+    fn behind_damage(&self, partition: &TopicPartition, position: i64) -> Option<i64> {
+        let place = place(partition);
+        let records = self.life.stage().world().broker().log(TOPIC, partition.partition).records();
+        let next = records.iter().map(|record| record.offset).find(|offset| *offset >= position).unwrap_or(i64::MAX);
+        let damage = self.damage.lock();
+        let of = damage.iter().filter(|((at, _), _)| *at == place);
+        let mut ends = of.map(|((_, from), offsets)| (*from, from + offsets));
+        ends.find(|(from, to)| position < *to && *from < next).map(|(_, to)| to)
+    }
+
     /// Reads to the end of each partition, and says so where it does not come there.
     async fn finishes(&self) {
         for partition in self.consumer.assignment() {
             self.resumes(&partition).await;
         }
-        let began = Instant::now();
+        let began = self.life.stage().world().now();
         loop {
             for _ in 0..5 {
                 self.polls().await;
@@ -265,7 +271,7 @@ impl Reader {
             if behind.is_empty() {
                 return;
             }
-            if began.elapsed() > STANDSTILL {
+            if self.life.stage().world().now() - began > STANDSTILL {
                 for (partition, position) in behind {
                     let at = format!("{position:?} of {}", self.end(&partition));
                     self.life.did(Operation::Stuck { consumer: self.built, place: place(&partition), at });
