@@ -30,8 +30,8 @@ pub enum Bug {
     CommitTakenBack,
     /// A partition is given to another member before its owner gave it up.
     GivenTooEarly,
-    /// Records are handed out before the listener has heard of their partition.
-    Untold,
+    /// A listener may be told that partitions came which are being given up already.
+    ToldOfGoing,
     /// A member that its coordinator does not know any more does not join again.
     NoRejoin,
     /// What was fetched before a seek is handed out after it.

@@ -221,7 +221,7 @@ async fn leaving_takes_back_no_commit() {
         if is_whole {
             consumer.commit().await.unwrap();
         } else {
-            consumer.enqueue_commit_offsets([(partition(0), 2)]).unwrap().await.unwrap();
+            consumer.enqueue_commit_offsets([(partition(0), 2_i64)]).unwrap().await.unwrap();
         }
         consumer.unsubscribe().await.unwrap();
         assert_eq!(committed(&broker, 0), Some(if is_whole { 3 } else { 2 }));

@@ -78,8 +78,8 @@ fn two_owners_of_a_partition_are_found() {
 }
 
 #[test]
-fn records_that_come_before_the_listener_knows_are_found() {
-    is_found(Workload::Groups, Bug::Untold, Rule::Listener);
+fn a_listener_that_never_hears_what_is_gone_is_found() {
+    is_found(Workload::Groups, Bug::ToldOfGoing, Rule::Listener);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! The rules: each looks at the evidence of a history and names what breaks it.
 
 pub mod calls;
-#[cfg(test)]
-mod planted;
 pub mod commits;
 pub mod groups;
 pub mod members;
+#[cfg(test)]
+mod planted;
 pub mod seeks;
 #[cfg(test)]
 mod testing;

@@ -102,15 +102,7 @@ impl Member {
             6..8 => {
                 let _ = self.consumer.enforce_rebalance("because").await;
             }
-            8 => {
-                self.done();
-                let patience = Duration::from_millis(self.draw(8_000));
-                let unsubscribed = tokio::time::timeout(patience, self.consumer.unsubscribe()).await;
-                self.life.did(Operation::Left { consumer: self.built });
-                self.life.stage().world().note(format!("{:?}: unsubscribed: {unsubscribed:?}", self.life));
-                self.rests().await;
-                self.subscribe().await;
-            }
+            8 => self.leaves().await,
             9 => {
                 self.subscribe_to(Subscription::topics(["orders"])).await;
                 self.rests().await;
@@ -138,6 +130,16 @@ impl Member {
             20..24 => tokio::time::sleep(Duration::from_millis(self.draw(2_000))).await,
             _ => {}
         }
+    }
+
+    async fn leaves(&self) {
+        self.done();
+        let patience = Duration::from_millis(self.draw(8_000));
+        let unsubscribed = tokio::time::timeout(patience, self.consumer.unsubscribe()).await;
+        self.life.did(Operation::Left { consumer: self.built });
+        self.life.stage().world().note(format!("{:?}: unsubscribed: {unsubscribed:?}", self.life));
+        self.rests().await;
+        self.subscribe().await;
     }
 
     async fn rests(&self) {
@@ -201,6 +203,9 @@ impl Member {
                 self.took(&records);
                 if !records.is_empty() && self.draw(9) == 0 {
                     self.commits(&records).await;
+                    if is_faulty && self.draw(7) == 0 {
+                        self.leaves().await;
+                    }
                 }
             }
             Ok(Err(error)) => {

@@ -86,7 +86,7 @@ pub(super) async fn run(stage: Stage) {
 /// Writes for as long as things go wrong; in the middle there may come partitions and a topic.
 async fn write(stage: &Stage, settings: &Settings) {
     let draw = |most: u64| stage.world().random(|random| random.u64(0..=most));
-    let grows_after = draw(15_000);
+    let grows_after = draw(30_000);
     let mut is_grown = !settings.grows;
     while stage.world().is_faulty() {
         if !is_grown && stage.world().now() > Duration::from_millis(grows_after) {
@@ -103,6 +103,12 @@ async fn write(stage: &Stage, settings: &Settings) {
     }
     if !is_grown {
         settings.grow(stage.world());
+    }
+    // In the end each has something to read.
+    for (topic, partitions) in settings.all_topics() {
+        for partition in 0..i32::from(partitions) {
+            stage.world().broker().append(&topic, partition, [value(stage.new_id(), 20)]).unwrap();
+        }
     }
 }
 
