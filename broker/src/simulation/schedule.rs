@@ -35,7 +35,9 @@ impl Schedule {
                 // Mostly short: a second mends what an hour would, and leaves time for more.
                 let longest = (time - at).min(if random.u8(..4) == 0 { time / 2 } else { time / 10 });
                 let lasts = if fault.lasts() { longest.mul_f64(random.f64()) } else { Duration::ZERO };
-                Some(Event { at: whole(at), lasts: whole(lasts), fault })
+                // One that ended at the moment of its beginning would be ended first, and last for good.
+                let least = if fault.lasts() { Duration::from_millis(1) } else { Duration::ZERO };
+                Some(Event { at: whole(at), lasts: whole(lasts).max(least), fault })
             })
             .collect();
         events.sort_by_key(|event| event.at);
