@@ -34,6 +34,28 @@ pub enum Bug {
     UnstableOffsets,
     /// Nothing is read again that was read for a transaction that failed.
     NoWayBack,
+    /// What a poll leaves of a batch is forgotten.
+    ForgottenRest,
+    /// A partition that stays in a rebalance goes back to what is committed.
+    KeptGoesBack,
+    /// The leader of a group does not see partitions that are added.
+    UnseenPartitions,
+    /// What was fetched is committed, not what was handed out.
+    CommitFetched,
+    /// What was committed by hand may be taken back on leaving.
+    CommitTakenBack,
+    /// A partition is given to another member before its owner gave it up.
+    GivenTooEarly,
+    /// A listener may be told that partitions came which are being given up already.
+    ToldOfGoing,
+    /// A member that its coordinator does not know any more does not join again.
+    NoRejoin,
+    /// What was fetched before a seek is handed out after it.
+    StaleBuffer,
+    /// Pausing has no effect on what was fetched.
+    NoPause,
+    /// Nobody is told of a damaged batch.
+    SilentDamage,
 }
 
 #[cfg(feature = "planted-bugs")]

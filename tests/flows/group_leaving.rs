@@ -208,3 +208,22 @@ async fn a_commit_in_the_background_is_tried_once() {
     consumer.enqueue_commit().unwrap().await.unwrap();
     assert_eq!(committed(&broker, 0), Some(9));
 }
+
+/// What a member has committed itself is done with: what it commits on leaving, without being asked, does not lead back
+/// behind that.
+#[tokio::test(start_paused = true)]
+async fn leaving_takes_back_no_commit() {
+    for is_whole in [true, false] {
+        let broker = orders(1).await;
+        append(&broker, 0, 0..3);
+        let consumer = join(member(&broker, "m")).await;
+        read(&consumer, 3).await;
+        if is_whole {
+            consumer.commit().await.unwrap();
+        } else {
+            consumer.enqueue_commit_offsets([(partition(0), 2_i64)]).unwrap().await.unwrap();
+        }
+        consumer.unsubscribe().await.unwrap();
+        assert_eq!(committed(&broker, 0), Some(if is_whole { 3 } else { 2 }));
+    }
+}

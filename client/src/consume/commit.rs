@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::position::{Position, Positions};
 use crate::group::offsets::Offsets;
+use crate::planted::{self, Bug};
 
 /// A position that did not move is committed again after this long: brokers forget the offsets of a group without
 /// members in time, and a consumer that chose its partitions itself is no member.
@@ -78,13 +79,33 @@ pub(super) fn offsets(positions: &Positions, which: Which, now: Instant) -> Offs
             Which::HandedOut => assigned.position(),
             Which::Released => assigned.released,
         };
-        let Some(position) = position else { continue };
+        let Some(mut position) = position else { continue };
+        if planted::has(Bug::CommitFetched) {
+            position.offset = assigned.fetch_offset;
+        }
         let is_kept = |(committed, at): (Position, Instant)| committed == position && now.duration_since(at) < RENEWAL;
         if !assigned.committed.is_some_and(is_kept) {
             offsets.insert(partition.clone(), position.into());
         }
     }
     offsets
+}
+
+/// A caller has these committed: as far as that was handed out, it is done with. What is committed without being asked
+/// for must not go back behind it.
+pub(super) fn asked_for(positions: &mut Positions, offsets: &Offsets) {
+    if planted::has(Bug::CommitTakenBack) {
+        return;
+    }
+    for (partition, offset) in offsets {
+        let Some(assigned) = positions.get_mut(partition) else { continue };
+        let asked = Position { offset: offset.offset, epoch: offset.leader_epoch.unwrap_or(-1) };
+        let is_ahead = assigned.released.is_some_and(|released| released.offset < asked.offset);
+        let was_handed_out = assigned.position().is_some_and(|position| asked.offset <= position.offset);
+        if is_ahead && was_handed_out {
+            assigned.released = Some(asked);
+        }
+    }
 }
 
 /// These offsets are committed.

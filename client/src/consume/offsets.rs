@@ -366,13 +366,15 @@ impl Core {
     /// What was handed out and is not committed, and as whom to commit it; None if there is nothing.
     fn handed_out(&self) -> Result<Option<Asked>, Error> {
         let now = self.cluster.runtime().now();
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         state.check_open()?;
         let offsets = commit::offsets(&state.positions, Which::HandedOut, now);
         if offsets.is_empty() && state.group.is_some() {
             return Ok(None);
         }
-        Ok(Some(Asked::now(&state, state.committer()?, offsets)))
+        let identity = state.committer()?;
+        commit::asked_for(&mut state.positions, &offsets);
+        Ok(Some(Asked::now(&state, identity, offsets)))
     }
 
     /// The offsets that a caller chose, and as whom to commit them.
@@ -385,9 +387,11 @@ impl Core {
             let context = format!("commit of {} in {partition}: an offset is 0 or more", offset.offset);
             return Err(Error::new(Kind::State, context));
         }
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         state.check_open()?;
-        Ok(Asked::now(&state, state.committer()?, offsets))
+        let identity = state.committer()?;
+        commit::asked_for(&mut state.positions, &offsets);
+        Ok(Asked::now(&state, identity, offsets))
     }
 
     /// What keeps a position from being known: the last failure of its look-up, or that there is nobody to ask.

@@ -25,6 +25,7 @@ use crate::config::IsolationLevel;
 use crate::connection::Backoff;
 use crate::deadline::after;
 use crate::error::Error;
+use crate::planted::{self, Bug};
 
 /// The offset that comes next, and the leader epoch of the record before it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -274,7 +275,9 @@ impl Positions {
         assigned.is_drained = false;
         assigned.end = EndLookUp::None;
         assigned.recovered();
-        assigned.queue.clear();
+        if !planted::has(Bug::StaleBuffer) {
+            assigned.queue.clear();
+        }
         assigned.place = place;
         assigned.released = None;
         match place {

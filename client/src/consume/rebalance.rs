@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::group::classic::{self, Classic, Reaction};
 use crate::group::offsets::Offsets;
 use crate::group::{Change, Identity, Membership, Step};
+use crate::planted::{self, Bug};
 
 /// What the group's task is to do next.
 #[derive(Debug)]
@@ -147,6 +148,11 @@ impl State {
         self.listening.lost(&gone);
         let Some(group) = &self.group else { return };
         self.assigned_in(group.identity().clone());
+        if planted::has(Bug::KeptGoesBack) {
+            for kept in self.positions.partitions.keys().cloned().collect::<Vec<_>>() {
+                self.positions.start_over(&kept, Place::Committed);
+            }
+        }
         let added: BTreeSet<_> =
             assignment.into_iter().filter(|partition| self.positions.get(partition).is_none()).collect();
         for partition in &added {

@@ -28,6 +28,7 @@ use crate::group::assign::Assignors;
 use crate::group::metadata::GroupMetadata;
 use crate::group::offsets::Offsets;
 use crate::group::{GroupMembershipOperation, Identity, Leave, Membership, Reason};
+use crate::planted::{self, Bug};
 use crate::telemetry::{Metrics, Windows};
 
 /// How the partitions were chosen.
@@ -315,7 +316,10 @@ impl State {
                 self.turns.finish(None);
                 continue;
             };
-            if assigned.is_paused || assigned.is_frozen || self.listening.is_untold(partition) {
+            if (assigned.is_paused && !planted::has(Bug::NoPause))
+                || assigned.is_frozen
+                || self.listening.is_untold(partition)
+            {
                 self.turns.rotate();
                 continue;
             }
@@ -339,7 +343,7 @@ impl State {
         }
         let moved = (assigned.position() != Some(read.position)).then_some(read.position);
         let mut settled = Settled { part: read.part, moved, fault: read.flaw, wakes: None };
-        if let Some(rest) = read.rest {
+        if let Some(rest) = read.rest.filter(|_| !planted::has(Bug::ForgottenRest)) {
             assigned.queue.unpop(rest);
         }
         if assigned.is_full && assigned.queue.bytes() <= self.limits.partition_bytes {

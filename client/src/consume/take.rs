@@ -9,6 +9,7 @@ use super::decode;
 use super::records::{Part, Records};
 use super::state::{Settled, Subject};
 use crate::error::Error;
+use crate::planted::{self, Bug};
 
 impl Core {
     /// Up to `max` records of what is there, and the positions that moved; neither if nothing is.
@@ -49,7 +50,7 @@ impl Core {
             if let Some(wakes) = wakes {
                 wakes.notify_one();
             }
-            let Some(fault) = fault else { continue };
+            let Some(fault) = fault.filter(|_| !planted::has(Bug::SilentDamage)) else { continue };
             // It is fetched again from where it stands, which the leader of today may first have to be asked about.
             self.work.notify_one();
             if records.tells_nothing() {

@@ -117,6 +117,127 @@ pub enum Operation {
         /// The topic that was written.
         to: String,
     },
+    /// Subscribed through a consumer, for the first time or anew.
+    Subscribed {
+        /// Which of the process's consumers, in the order they were built.
+        consumer: u32,
+        /// What holds of it.
+        terms: Terms,
+    },
+    /// Gave up all partitions of a consumer, whether or not the group hears of it.
+    Left {
+        /// The consumer.
+        consumer: u32,
+    },
+    /// Is done with all that the consumer handed out until now: by polling again, committing, leaving.
+    Done {
+        /// The consumer.
+        consumer: u32,
+    },
+    /// Was handed records of one partition by a poll.
+    Handed {
+        /// The consumer.
+        consumer: u32,
+        /// Whence.
+        place: Place,
+        /// As whom.
+        member: Member,
+        /// Offset and number of each, in their order.
+        records: Vec<(i64, Id)>,
+    },
+    /// The rebalance listener was called.
+    Told {
+        /// The consumer.
+        consumer: u32,
+        /// Of what.
+        event: Rebalance,
+        /// Of which partitions.
+        places: Vec<Place>,
+        /// Whether the call came to its end; else it begins.
+        is_over: bool,
+    },
+    /// Is assigned these partitions.
+    Holds {
+        /// The consumer.
+        consumer: u32,
+        /// As whom.
+        member: Member,
+        /// All of them.
+        places: Vec<Place>,
+    },
+    /// Chose the partitions of a consumer itself. Those that it read already go on where they are.
+    Assigned {
+        /// The consumer.
+        consumer: u32,
+        /// All of them.
+        places: Vec<Place>,
+        /// Where those begin that are new; None if that is not known.
+        from: Option<i64>,
+    },
+    /// Sent a consumer elsewhere in a partition.
+    Sought {
+        /// The consumer.
+        consumer: u32,
+        /// The partition.
+        place: Place,
+        /// Whereto.
+        to: Target,
+    },
+    /// Paused a partition, or resumed it.
+    Paused {
+        /// The consumer.
+        consumer: u32,
+        /// The partition.
+        place: Place,
+        /// Whether it is to be paused.
+        is_paused: bool,
+    },
+    /// A consumer does not come to the end of a partition, though nothing goes wrong any more.
+    Stuck {
+        /// The consumer.
+        consumer: u32,
+        /// The partition.
+        place: Place,
+        /// Where it stands, and why, as far as that is known.
+        at: String,
+    },
+    /// Records are in the log from now on, one behind the other.
+    Wrote {
+        /// The partition.
+        place: Place,
+        /// Of the first.
+        offset: i64,
+        /// Their numbers.
+        ids: Vec<Id>,
+    },
+    /// Something is in the log that nobody can read.
+    Damaged {
+        /// The partition.
+        place: Place,
+        /// Where.
+        offset: i64,
+    },
+    /// A record was compacted away.
+    Compacted {
+        /// The partition.
+        place: Place,
+        /// The record.
+        offset: i64,
+    },
+    /// The coordinator has this offset for the group from now on.
+    GroupCommitted {
+        /// The partition.
+        place: Place,
+        /// The next to be read.
+        offset: i64,
+    },
+    /// So many are members of the group in the end, of so many that poll.
+    Joined {
+        /// As the coordinator knows.
+        members: usize,
+        /// Those that poll.
+        of: usize,
+    },
     /// The process was killed: what it had begun ends without a word.
     Died,
     /// The process stood still for a while: what it promised takes longer by so much.
@@ -124,6 +245,48 @@ pub enum Operation {
         /// So long.
         time: Duration,
     },
+}
+
+/// As whom a consumer takes part in its group.
+#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Member {
+    /// The generation or member epoch; -1 outside of the group.
+    pub generation: i32,
+    /// The id that the coordinator knows.
+    pub id: String,
+}
+
+/// What a rebalance listener is told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Rebalance {
+    /// Partitions came.
+    Assigned,
+    /// Partitions are gone.
+    Lost,
+    /// Partitions go.
+    Revoked,
+}
+
+/// Where a seek leads.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Target {
+    /// Not before this offset: the end, as it is when it is looked up.
+    NotBefore(i64),
+    /// To this one.
+    Offset(i64),
+    /// Wherever the reset policy says, as there is no such offset.
+    Somewhere,
+}
+
+/// What holds of a consumer in a group.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Terms {
+    /// Sees records of committed transactions alone.
+    pub is_read_committed: bool,
+    /// Has a `group.instance.id`.
+    pub is_static: bool,
+    /// Has a rebalance listener.
+    pub listens: bool,
 }
 
 /// An operation, whose and when.

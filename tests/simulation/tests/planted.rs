@@ -86,3 +86,58 @@ fn a_record_that_is_not_copied_again_after_an_abort_is_found() {
 fn copies_out_of_order_are_found() {
     is_found(Workload::Copy, Bug::UnstableOffsets, Rule::CopiedInOrder);
 }
+
+#[test]
+fn a_record_that_a_group_skips_is_found() {
+    is_found(Workload::Groups, Bug::ForgottenRest, Rule::NoSkip);
+}
+
+#[test]
+fn a_partition_that_is_kept_and_read_again_is_found() {
+    is_found(Workload::Groups, Bug::KeptGoesBack, Rule::NoStep);
+}
+
+#[test]
+fn partitions_that_nobody_reads_are_found() {
+    is_found(Workload::Groups, Bug::UnseenPartitions, Rule::EveryRecord);
+}
+
+#[test]
+fn a_commit_of_what_nobody_was_handed_is_found() {
+    is_found(Workload::Groups, Bug::CommitFetched, Rule::CommitOfDone);
+}
+
+#[test]
+fn a_commit_that_is_taken_back_is_found() {
+    is_found(Workload::Groups, Bug::CommitTakenBack, Rule::CommitStands);
+}
+
+#[test]
+fn a_member_that_does_not_join_again_is_found() {
+    is_found(Workload::Groups, Bug::NoRejoin, Rule::AllJoined);
+}
+
+#[test]
+fn two_owners_of_a_partition_are_found() {
+    is_found(Workload::Groups, Bug::GivenTooEarly, Rule::OneOwner);
+}
+
+#[test]
+fn a_listener_that_never_hears_what_is_gone_is_found() {
+    is_found(Workload::Groups, Bug::ToldOfGoing, Rule::Listener);
+}
+
+#[test]
+fn records_from_before_a_seek_are_found() {
+    is_found(Workload::Seek, Bug::StaleBuffer, Rule::InPlace);
+}
+
+#[test]
+fn records_of_a_paused_partition_are_found() {
+    is_found(Workload::Seek, Bug::NoPause, Rule::Paused);
+}
+
+#[test]
+fn damage_that_nobody_is_told_of_is_found() {
+    is_found(Workload::Seek, Bug::SilentDamage, Rule::ReachesEnd);
+}

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::group::assign::{self, RebalanceProtocol};
 use crate::group::protocol::{self, PROTOCOL_TYPE};
 use crate::group::{Change, Identity, Wanted};
+use crate::planted::{self, Bug};
 
 /// What an answer brings: a request to send at once, a change of the assignment.
 pub(crate) type Reaction = (Option<Step>, Option<Change>);
@@ -278,6 +279,9 @@ impl Classic {
         }
         self.reset(code != Code::IllegalGeneration);
         self.unjoined("the coordinator went on without this member");
+        if planted::has(Bug::NoRejoin) {
+            self.phase = Phase::Out;
+        }
         self.lose()
     }
 

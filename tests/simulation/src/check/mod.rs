@@ -1,15 +1,22 @@
 //! The rules: each looks at the evidence of a history and names what breaks it.
 
 pub mod calls;
+pub mod commits;
 pub mod copies;
+pub mod groups;
+pub mod members;
 #[cfg(test)]
 mod planted;
+pub mod seeks;
+#[cfg(test)]
+mod testing;
 pub mod transactions;
 pub mod writes;
 
 use std::fmt;
 
 use crate::evidence::Evidence;
+use crate::ledger::Place;
 
 /// What must hold in every history.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -36,7 +43,32 @@ pub enum Rule {
     CopiedOnce,
     /// A partition's records are copied in their order.
     CopiedInOrder,
+    /// No member is handed a record before all those below it were handed to the group.
+    NoSkip,
+    /// As long as a member holds a partition it is handed one record after the other.
+    NoStep,
+    /// Every record is handed to the group in the end.
+    EveryRecord,
+    /// Only what members are done with is committed.
+    CommitOfDone,
+    /// No member undoes another's commits.
+    CommitStands,
+    /// All who poll are members in the end, and nobody else.
+    AllJoined,
+    /// A partition has one owner in each generation.
+    OneOwner,
+    /// A consumer that chooses partitions itself is handed what is there from where it was sent on, record after record.
+    InPlace,
+    /// Nothing is handed out of a paused partition.
+    Paused,
+    /// A consumer comes to the end of each of its partitions.
+    ReachesEnd,
+    /// Listeners hear of each partition that it comes, then that it goes, and records are handed out in between.
+    Listener,
 }
+
+/// The consumer of a process, and one of its partitions.
+type Reader<'a> = (&'a str, u32, &'a Place);
 
 /// Finds what breaks a rule.
 type Breaches = fn(&Evidence) -> Vec<String>;
@@ -52,7 +84,7 @@ pub struct Violation {
 
 /// Everything in a history that breaks a rule.
 pub fn check(evidence: &Evidence) -> Vec<Violation> {
-    let rules: [(Rule, Breaches); 11] = [
+    let rules: [(Rule, Breaches); 22] = [
         (Rule::NoLostWrite, writes::lost),
         (Rule::NoDuplicate, writes::duplicates),
         (Rule::InOrder, writes::out_of_order),
@@ -64,6 +96,17 @@ pub fn check(evidence: &Evidence) -> Vec<Violation> {
         (Rule::NoTornTransaction, transactions::torn),
         (Rule::CopiedOnce, copies::not_once),
         (Rule::CopiedInOrder, copies::out_of_order),
+        (Rule::NoSkip, groups::skipped),
+        (Rule::NoStep, groups::stepped),
+        (Rule::EveryRecord, groups::unread),
+        (Rule::CommitOfDone, commits::ahead),
+        (Rule::CommitStands, commits::undone),
+        (Rule::AllJoined, members::not_joined),
+        (Rule::OneOwner, members::two_owners),
+        (Rule::Listener, members::listeners),
+        (Rule::InPlace, seeks::out_of_place),
+        (Rule::Paused, seeks::paused),
+        (Rule::ReachesEnd, seeks::stuck),
     ];
     rules
         .into_iter()

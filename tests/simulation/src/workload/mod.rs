@@ -1,7 +1,9 @@
 //! What clients do while things go wrong.
 
 mod copy;
+mod groups;
 mod produce;
+mod seek;
 mod transact;
 mod trouble;
 
@@ -19,6 +21,10 @@ pub enum Workload {
     Transact,
     /// A group that copies a topic in transactions, by either protocol, whose members die and come back.
     Copy,
+    /// Members of one group, by either protocol and any assignor, that come and go while records are written.
+    Groups,
+    /// Consumers that choose their partitions and offsets, pause and resume, over logs with damage, gaps and losses.
+    Seek,
 }
 
 /// What a workload needs, by its name and seed.
@@ -42,6 +48,8 @@ impl Workload {
             Self::Produce => produce::plan(seed),
             Self::Transact => transact::plan(seed),
             Self::Copy => copy::plan(seed),
+            Self::Groups => groups::plan(seed),
+            Self::Seek => seek::plan(seed),
         }
     }
 
@@ -51,6 +59,8 @@ impl Workload {
             Self::Produce => produce::run(stage).await,
             Self::Transact => transact::run(stage).await,
             Self::Copy => copy::run(stage).await,
+            Self::Groups => groups::run(stage).await,
+            Self::Seek => seek::run(stage).await,
         }
     }
 }

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::{Assignor, GroupMember, GroupTopics, MemberAssignment, RebalanceProtocol};
 use crate::TopicPartition;
 use crate::group::metadata::GroupMetadata;
+use crate::planted::{self, Bug};
 use claims::{Claim, Group};
 use user_data::NO_GENERATION;
 
@@ -111,7 +112,7 @@ impl Assignor for CooperativeStickyAssignor {
         let group = Group::new(members, topics);
         let claims: Vec<_> = group.members.iter().map(claim).collect();
         let equal::Shares { shares, changes_hands } = shares(&group, &claims, topics);
-        Ok(named(&group, &shares, |partition| !changes_hands[partition]))
+        Ok(named(&group, &shares, |partition| !changes_hands[partition] || planted::has(Bug::GivenTooEarly)))
     }
 
     fn on_assignment(&self, _: &MemberAssignment, group: &GroupMetadata) {
