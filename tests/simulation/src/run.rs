@@ -12,11 +12,18 @@ use crate::ledger::Ledger;
 use crate::stage::Stage;
 use crate::workload::{Plan, Workload};
 
-/// A history that fails, and what it breaks.
+/// The first history in which a planted defect breaks this rule.
 #[cfg(feature = "planted-bugs")]
-pub fn first_failure(workload: Workload, bug: ottla::planted::Bug, seeds: std::ops::Range<u64>) -> Option<History> {
+pub fn first_breach(
+    workload: Workload,
+    bug: ottla::planted::Bug,
+    rule: check::Rule,
+    seeds: std::ops::Range<u64>,
+) -> Option<History> {
     ottla::planted::plant(Some(bug));
-    let failing = seeds.map(|seed| history(workload, seed)).find(|history| history.failure.is_some());
+    let breach = format!("{rule:?}: ");
+    let breaks = |history: &History| history.failure.as_ref().is_some_and(|failure| failure.contains(&breach));
+    let failing = seeds.map(|seed| history(workload, seed)).find(breaks);
     ottla::planted::plant(None);
     failing
 }
