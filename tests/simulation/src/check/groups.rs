@@ -90,7 +90,11 @@ pub fn stepped(evidence: &Evidence) -> Vec<String> {
     let mut wrong = Vec::new();
     for entry in &evidence.entries {
         match &entry.operation {
-            Operation::Subscribed { consumer, terms: new } => drop(terms.insert((&entry.by, *consumer), *new)),
+            // A topic that went with one subscription and came with the next begins where the group is.
+            Operation::Subscribed { consumer, terms: new } => {
+                terms.insert((&entry.by, *consumer), *new);
+                last.retain(|(by, other, _), _| (*by, *other) != (&*entry.by, *consumer));
+            }
             Operation::Left { consumer } => last.retain(|(by, other, _), _| (*by, *other) != (&*entry.by, *consumer)),
             Operation::Told { consumer, event: Rebalance::Assigned, places, .. } => {
                 for place in places {
