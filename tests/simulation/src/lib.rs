@@ -6,10 +6,12 @@
 //! ledger      what clients did and were told, in order
 //! evidence    the ledger, and what the cluster's logs hold at the end
 //! check/      the rules: each looks at the evidence and names what breaks it
+//! cancel      calls that are given up at a chosen await point
 //! run         one history, or many on all cores
 //! ```
 #![expect(clippy::unwrap_used, reason = "what is wrong here ends a test")]
 
+pub mod cancel;
 pub mod check;
 pub mod evidence;
 pub mod ledger;
