@@ -1,8 +1,12 @@
 //! The rules: each looks at the evidence of a history and names what breaks it.
 
+pub mod admin;
+pub mod bounds;
 pub mod calls;
+pub mod pace;
 #[cfg(test)]
 mod planted;
+pub mod shares;
 pub mod writes;
 
 use std::fmt;
@@ -22,6 +26,27 @@ pub enum Rule {
     OneOutcome,
     /// Calls with a deadline end by it.
     InTime,
+
+    /// What a share group's member was told to be done with comes to nobody again.
+    DoneOnce,
+    /// A share group is done with no record that nobody accepted or rejected.
+    NoneSkipped,
+    /// Each acknowledgement of a share group's member has one outcome.
+    OneAnswer,
+
+    /// What an admin client says is so.
+    Truth,
+    /// A topic is reported as created once, and is there unless it was deleted later.
+    Topics,
+    /// What is wrong with one thing says which.
+    NamedErrors,
+
+    /// A producer takes no more than `buffer.memory`, and gives all of it back.
+    Memory,
+    /// Nobody is asked more often than backoffs allow.
+    NoStorm,
+    /// Once nothing goes wrong, clients go on.
+    NotStuck,
 }
 
 /// Finds what breaks a rule.
@@ -38,12 +63,21 @@ pub struct Violation {
 
 /// Everything in a history that breaks a rule.
 pub fn check(evidence: &Evidence) -> Vec<Violation> {
-    let rules: [(Rule, Breaches); 5] = [
+    let rules: [(Rule, Breaches); 14] = [
         (Rule::NoLostWrite, writes::lost),
         (Rule::NoDuplicate, writes::duplicates),
         (Rule::InOrder, writes::out_of_order),
         (Rule::OneOutcome, calls::outcomes),
         (Rule::InTime, calls::late),
+        (Rule::DoneOnce, shares::comes_again),
+        (Rule::NoneSkipped, shares::skipped),
+        (Rule::OneAnswer, shares::answers),
+        (Rule::Truth, admin::untrue),
+        (Rule::Topics, admin::topics),
+        (Rule::NamedErrors, admin::nameless),
+        (Rule::Memory, bounds::memory),
+        (Rule::NoStorm, pace::storms),
+        (Rule::NotStuck, calls::stuck),
     ];
     rules
         .into_iter()

@@ -1,6 +1,8 @@
 //! What clients do while things go wrong.
 
+mod admin;
 mod produce;
+mod share;
 
 use clap::ValueEnum;
 use ottla_broker::simulation::Simulation;
@@ -12,6 +14,10 @@ use crate::stage::Stage;
 pub enum Workload {
     /// Idempotent producers: with keys and without, one to a hundred partitions, small buffers and batches, at any linger.
     Produce,
+    /// Members of a share group that take, acknowledge in every way, leave and come back.
+    Share,
+    /// Admin clients that create, delete, list and describe.
+    Admin,
 }
 
 /// What a workload needs, by its name and seed.
@@ -33,6 +39,8 @@ impl Workload {
     pub fn plan(self, seed: u64) -> Plan {
         match self {
             Self::Produce => produce::plan(seed),
+            Self::Share => share::plan(seed),
+            Self::Admin => admin::plan(seed),
         }
     }
 
@@ -40,6 +48,8 @@ impl Workload {
     pub async fn run(self, stage: Stage) {
         match self {
             Self::Produce => produce::run(stage).await,
+            Self::Share => share::run(stage).await,
+            Self::Admin => admin::run(stage).await,
         }
     }
 }
