@@ -125,11 +125,12 @@ impl Life {
     }
 
     /// Waits for something that needs nothing but a client that goes on, now that nothing goes wrong.
-    pub async fn awaits<T>(&self, what: &str, within: Duration, comes: impl Future<Output = T>) -> T {
+    /// Gives it up after twice that time.
+    pub async fn awaits(&self, what: &str, within: Duration, comes: impl Future) {
         self.did(Operation::Awaits { what: what.to_owned(), within });
-        let result = comes.await;
-        self.did(Operation::Came { what: what.to_owned() });
-        result
+        if tokio::time::timeout(2 * within, comes).await.is_ok() {
+            self.did(Operation::Came { what: what.to_owned() });
+        }
     }
 
     /// What is done about faults of the process.

@@ -1,6 +1,6 @@
 //! Rules of share groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::evidence::Evidence;
 use crate::ledger::{Operation, Place};
@@ -23,7 +23,7 @@ type Record<'a> = (&'a Place, i64);
 /// in its buffer since before, under a lock that is over, may still be handed out: no client can know.
 pub fn comes_again(evidence: &Evidence) -> Vec<String> {
     let mut dealings: BTreeMap<(&str, Record<'_>), Dealings> = BTreeMap::new();
-    let mut again = Vec::new();
+    let mut open = BTreeSet::new();
     for entry in &evidence.entries {
         match &entry.operation {
             Operation::Took { place, offset } => {
@@ -34,16 +34,22 @@ pub fn comes_again(evidence: &Evidence) -> Vec<String> {
                 own.acknowledged += 1;
                 own.released += u32::from(*comes_again);
             }
-            Operation::Acknowledged { place, offset, error: None, is_done: false } => {
+            Operation::Acknowledged { place, offset, error, is_done } => {
                 let own = dealings.entry((&entry.by, (place, *offset))).or_default();
-                if own.taken == 1 && own.acknowledged == 1 && own.released == 0 {
-                    again.push(format!("{} was told that {offset} of {}-{} is done", entry.by, place.0, place.1));
+                own.answers += 1;
+                if error.is_none() && !is_done && own.acknowledged > 0 {
+                    open.insert((&*entry.by, (place, *offset)));
                 }
             }
             _ => {}
         }
     }
+    // Another answer is about another delivery, which was let go of without having been handed out.
+    let is_about_it = |own: &Dealings| own.taken == 1 && own.acknowledged == 1 && own.released == 0 && own.answers == 1;
+    let again = open.into_iter().filter(|key| dealings.get(key).is_some_and(is_about_it));
     again
+        .map(|(by, (place, offset))| format!("{by} was told that {offset} of {}-{} is done", place.0, place.1))
+        .collect()
 }
 
 /// Records that a share group is done with though nobody accepted or rejected them: they were handed out to nobody, or
