@@ -163,7 +163,7 @@ async fn errors_stand_where_kafka_puts_them() {
 #[tokio::test]
 async fn a_damaged_answer_is_one_that_a_client_can_tell() {
     let broker = broker().await;
-    broker.append("orders", 0, ["tea"]).unwrap();
+    broker.append("orders", 0, ["tea".repeat(10_000)]).unwrap();
     let mut client = Client::of(&broker);
     // Without records it is the number of the request that is wrong.
     broker.on(ApiKey::ListGroups).damage();
@@ -171,7 +171,7 @@ async fn a_damaged_answer_is_one_that_a_client_can_tell() {
     let answer = client.receive_frame().await.unwrap();
     assert_ne!(answer[..4], asked.to_be_bytes());
     client.call(0, ListGroupsRequest::default()).await;
-    // With records it is their last byte: the checksum tells.
+    // With more than a few records it is their last byte: the checksum tells.
     let wanted = FetchPartition::default().with_current_leader_epoch(-1).with_partition_max_bytes(100);
     let topic = FetchTopic::default().with_topic(topic_name("orders")).with_partitions(vec![wanted]);
     let fetch = FetchRequest::default().with_max_bytes(100).with_topics(vec![topic]);
