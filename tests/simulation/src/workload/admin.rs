@@ -101,7 +101,7 @@ impl Office {
                 let listed = self.call("list topics", self.admin.list_topics()).await;
                 if let Some(Ok(listed)) = listed {
                     let is_listed = listed.iter().any(|topic| topic.name == TOPIC && topic.partitions == 3);
-                    self.told("the topic that was always there", is_listed, true);
+                    self.told("the topic that was always there", &is_listed, &true);
                 } else if let Some(Err(error)) = listed {
                     self.failed("list topics", &error);
                 }
@@ -110,7 +110,7 @@ impl Office {
                 let described = self.call("describe topics", self.admin.describe_topics([TOPIC, "none"])).await;
                 for (name, described) in described.into_iter().flatten() {
                     match described {
-                        Ok(topic) => self.told(&name, topic.partitions.len(), if name == TOPIC { 3 } else { 0 }),
+                        Ok(topic) => self.told(&name, &topic.partitions.len(), &(if name == TOPIC { 3 } else { 0 })),
                         Err(error) => self.refused(&name, &error),
                     }
                 }
@@ -120,7 +120,7 @@ impl Office {
                 let offsets = self.call("list offsets", self.admin.list_offsets(all, OffsetSpec::Latest)).await;
                 for (of, offset) in offsets.into_iter().flatten() {
                     match offset {
-                        Ok(offset) => self.told(&format!("the end of {of}"), offset, i64::from(of.partition) + 1),
+                        Ok(offset) => self.told(&format!("the end of {of}"), &offset, &(i64::from(of.partition) + 1)),
                         Err(error) => self.refused(TOPIC, &error),
                     }
                 }
@@ -131,7 +131,7 @@ impl Office {
                     Some(Ok(offsets)) => {
                         let said: Vec<Option<i64>> =
                             offsets.values().map(|offset| offset.as_ref().ok().map(|offset| offset.offset)).collect();
-                        self.told(group, format!("{said:?}"), format!("{:?}", [0, 1, 2].map(Some)));
+                        self.told(group, &format!("{said:?}"), &format!("{:?}", [0, 1, 2].map(Some)));
                     }
                     Some(Err(error)) => self.refused(group, &error),
                     None => {}
@@ -142,7 +142,7 @@ impl Office {
                     let names: Vec<_> = listed.groups.iter().map(|group| group.group.as_str()).collect();
                     // A broker that could not be asked has told nothing of its groups.
                     if listed.errors.is_empty() && !self.life.stage().world().is_faulty() {
-                        self.told("groups", format!("{names:?}"), format!("{GROUPS:?}"));
+                        self.told("groups", &format!("{names:?}"), &format!("{GROUPS:?}"));
                     }
                 }
                 Some(Err(error)) => self.failed("list groups", &error),
@@ -152,7 +152,7 @@ impl Office {
                 let described = self.call("describe groups", self.admin.describe_groups([GROUPS[0], "none"])).await;
                 for (name, described) in described.into_iter().flatten() {
                     match described {
-                        Ok(group) => self.told(&name, group.members.len(), 0),
+                        Ok(group) => self.told(&name, &group.members.len(), &0),
                         Err(error) => self.refused(&name, &error),
                     }
                 }
@@ -177,7 +177,7 @@ impl Office {
                     self.life.did(Operation::Reported { topic: name.clone(), created: true });
                     let id = self.life.stage().world().broker().topic_id(&name).map(|id| format!("{id:032x}"));
                     let said = topic.id.map(|id| id.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-                    self.told(&format!("the id of {name}"), format!("{said:?}"), format!("{id:?}"));
+                    self.told(&format!("the id of {name}"), &format!("{said:?}"), &format!("{id:?}"));
                     Known::There
                 }
                 Some(Err(error)) => {
@@ -228,7 +228,7 @@ impl Office {
         ended
     }
 
-    fn told<T: ToString>(&self, what: &str, said: T, is: T) {
+    fn told<T: ToString>(&self, what: &str, said: &T, is: &T) {
         self.life.did(Operation::Told { what: what.to_owned(), said: said.to_string(), is: is.to_string() });
     }
 

@@ -1,7 +1,9 @@
 //! Every call of every client is dropped at each of its await points, and after each time it may take: what its
 //! documentation promises holds all the same, and the client goes on.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::disallowed_methods, reason = "drives clients, and looks how long it took")]
+#![expect(clippy::needless_pass_by_value, reason = "a scenario is a closure")]
+#![expect(clippy::unwrap_used, reason = "a test may fail so")]
 
 mod admin;
 mod consumer;
