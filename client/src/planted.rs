@@ -56,6 +56,25 @@ pub enum Bug {
     NoPause,
     /// Nobody is told of a damaged batch.
     SilentDamage,
+
+    /// A share consumer's acknowledgement whose answer was lost counts as taken.
+    LostAcknowledgement,
+    /// A share consumer accepts what it was delivered and lets go of.
+    AcceptsUnseen,
+    /// Nobody hears of a share consumer's acknowledgement that failed with its connection.
+    UnheardAcknowledgement,
+    /// A topic whose creation has no answer counts as created.
+    UncertainTopic,
+    /// A topic's creation is asked for again where it is known to be there, and that counts as created.
+    CreatedAgain,
+    /// What a broker says of a topic to create is told without the topic.
+    NamelessError,
+    /// A batch that fails keeps its memory.
+    KeptMemory,
+    /// What failed is tried again at once.
+    NoBackoff,
+    /// Where several wait for memory, none is woken when there is some.
+    NoWakeUp,
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -44,7 +44,11 @@ impl Client {
     }
 
     pub(crate) fn of_node(broker: &Broker, node: i32) -> Self {
-        Self { stream: broker.node(node).connect().unwrap(), correlation_id: 0 }
+        Self::over(broker.node(node).connect().unwrap())
+    }
+
+    pub(crate) fn over(stream: DuplexStream) -> Self {
+        Self { stream, correlation_id: 0 }
     }
 
     /// Sends a request and returns its correlation id.
@@ -79,7 +83,7 @@ impl Client {
     pub(crate) async fn receive_frame(&mut self) -> Option<Bytes> {
         let length = self.stream.read_u32().await.ok()?;
         let mut frame = vec![0; usize::try_from(length).unwrap()];
-        self.stream.read_exact(&mut frame).await.unwrap();
+        self.stream.read_exact(&mut frame).await.ok()?;
         Some(frame.into())
     }
 

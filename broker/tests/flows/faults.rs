@@ -159,3 +159,42 @@ async fn errors_stand_where_kafka_puts_them() {
     broker.once(ApiKey::Fetch, Code::FetchSessionIdNotFound);
     assert_eq!(client.call(12, fetch).await.error_code, ResponseError::FetchSessionIdNotFound.code());
 }
+
+#[tokio::test]
+async fn a_damaged_answer_is_one_that_a_client_can_tell() {
+    let broker = broker().await;
+    broker.append("orders", 0, ["tea".repeat(10_000)]).unwrap();
+    let mut client = Client::of(&broker);
+    // Without records it is the number of the request that is wrong.
+    broker.on(ApiKey::ListGroups).damage();
+    let asked = client.send(0, ListGroupsRequest::default()).await;
+    let answer = client.receive_frame().await.unwrap();
+    assert_ne!(answer[..4], asked.to_be_bytes());
+    client.call(0, ListGroupsRequest::default()).await;
+    // With more than a few records it is their last byte: the checksum tells.
+    let wanted = FetchPartition::default().with_current_leader_epoch(-1).with_partition_max_bytes(100);
+    let topic = FetchTopic::default().with_topic(topic_name("orders")).with_partitions(vec![wanted]);
+    let fetch = FetchRequest::default().with_max_bytes(100).with_topics(vec![topic]);
+    let records = async |client: &mut Client| {
+        let response = client.call(12, fetch.clone()).await;
+        response.responses[0].partitions[0].records.clone().unwrap()
+    };
+    broker.on(ApiKey::Fetch).damage();
+    let (damaged, whole) = (records(&mut client).await, records(&mut client).await);
+    let is_sound = |batch: &[u8]| crc32c::crc32c(&batch[21..]) == u32::from_be_bytes(batch[17..21].try_into().unwrap());
+    assert!(is_sound(&whole) && !is_sound(&damaged));
+    assert_eq!(damaged.len(), whole.len());
+    assert_eq!(damaged[..whole.len() - 1], whole[..whole.len() - 1]);
+}
+
+#[tokio::test]
+async fn a_truncated_answer_breaks_off_and_its_connection_with_it() {
+    let broker = broker().await;
+    let mut client = Client::of(&broker);
+    broker.on(ApiKey::Produce).truncate();
+    client.send(9, produce("orders", 0, batch(&[record("tea")]))).await;
+    assert_eq!(client.receive_frame().await, None, "not all of it comes");
+    assert!(client.is_closed().await);
+    assert_eq!(broker.log("orders", 0).len(), 1, "it is done all the same");
+    assert_eq!(Client::of(&broker).write(0, "more").await, 1);
+}

@@ -12,6 +12,8 @@ mod faults;
 mod fetch_sessions;
 mod followers;
 mod groups;
+#[cfg(feature = "simulation")]
+mod network;
 mod nodes;
 mod producing;
 mod share;

@@ -12,6 +12,7 @@ use ottla_wire::{Code, Request, Str, Uuid};
 use super::Admin;
 use super::call::{Answer, Call, refused};
 use crate::error::{Error, Kind};
+use crate::planted::{self, Bug};
 
 /// A topic to create.
 ///
@@ -211,6 +212,7 @@ pub(super) fn all_or<T>(
 async fn create(call: Call, topics: Vec<NewTopic>) -> Result<BTreeMap<String, Answer<CreatedTopic>>, Error> {
     let controller = call.controller().await?;
     let timeout_ms = call.time_left_ms();
+    let uncertain: Vec<_> = topics.iter().filter(|_| planted::has(Bug::UncertainTopic)).cloned().collect();
     let make = move |version| {
         // KIP-464: older brokers have no defaults.
         if version < 4 && topics.iter().any(|topic| topic.partitions < 0 || topic.replication_factor < 0) {
@@ -220,7 +222,12 @@ async fn create(call: Call, topics: Vec<NewTopic>) -> Result<BTreeMap<String, An
         let topics = topics.into_iter().map(creatable).collect();
         Ok(CreateTopicsRequest { topics, timeout_ms, ..CreateTopicsRequest::default() })
     };
-    let (response, _) = call.ask(controller, CreateTopicsRequest::MAX_VERSION, make).await?;
+    let asked = call.ask(controller, CreateTopicsRequest::MAX_VERSION, make).await;
+    if asked.is_err() && !uncertain.is_empty() {
+        let created = CreatedTopic { id: None, partitions: None, replication_factor: None };
+        return Ok(uncertain.into_iter().map(|topic| (topic.name, Answer::Done(created))).collect());
+    }
+    let (response, _) = asked?;
     let answers = response.topics.into_iter().map(|topic| {
         let created = CreatedTopic {
             id: known(topic.topic_id),
@@ -228,6 +235,8 @@ async fn create(call: Call, topics: Vec<NewTopic>) -> Result<BTreeMap<String, An
             replication_factor: Some(topic.replication_factor).filter(|factor| *factor >= 0),
         };
         let (code, message) = (topic.error_code, topic.error_message.as_ref());
+        let is_known = code == Code::TopicAlreadyExists && planted::has(Bug::CreatedAgain);
+        let code = if is_known { Code::None } else { code };
         (topic.name.to_string(), changed(code, message, created, || format!("create topic {}", topic.name)))
     });
     Ok(answers.collect())
@@ -299,6 +308,7 @@ fn described(topic: &MetadataResponseTopic) -> Option<(String, Answer<TopicDescr
     let name = topic.name.as_ref()?.to_string();
     if !topic.error_code.is_none() {
         let error = refused(topic.error_code, None, format!("describe topic {name}"));
+        let error = if planted::has(Bug::NamelessError) { refused(topic.error_code, None, "describe") } else { error };
         return Some((name, Answer::Failed(error)));
     }
     let mut partitions: Vec<_> = topic.partitions.iter().map(partition).collect();

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::planted::{Bug, has};
+
 /// Exponential backoff with jitter (KIP-144, KIP-580).
 #[derive(Clone, Debug)]
 pub(crate) struct Backoff {
@@ -43,6 +45,10 @@ impl Backoff {
 
     /// What the wait after one more failure would be.
     pub(crate) fn peek(&self, random: &mut fastrand::Rng) -> Duration {
+        // Not the time that a connection may take.
+        if has(Bug::NoBackoff) && self.initial < Duration::from_secs(1) {
+            return Duration::from_millis(1);
+        }
         // 2^30 times anything above a nanosecond is past every limit.
         let doubled = self.initial.saturating_mul(1 << self.failures.min(30)).min(self.max);
         doubled.mul_f64(1.0 - JITTER + 2.0 * JITTER * random.f64())

@@ -330,8 +330,13 @@ impl Driver {
                 })?;
             let open = self.meter.opened();
             let mut reader = FrameReader::new(MAX_FRAME);
-            let client_id = &self.context.config.client_id;
-            let versions = shake_hands(&self.target, client_id, &mut stream, &mut reader, &self.meter).await?;
+            let (client_id, limit) = (&self.context.config.client_id, self.context.config.request_timeout);
+            let shaken = shake_hands(&self.target, client_id, &mut stream, &mut reader, &self.meter);
+            // A request like any other: who sets a short time for those is not to wait for a long one here.
+            let versions = tokio::time::timeout(limit, shaken).await.unwrap_or_else(|_| {
+                let context = format!("ApiVersions to {}: no answer within {} ms", self.target, limit.as_millis());
+                Err(Error::new(Kind::Connection, context))
+            })?;
             self.context.features.lock().learn(versions.features);
             Ok((stream, reader, versions, open))
         };

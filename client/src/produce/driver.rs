@@ -492,7 +492,10 @@ impl Drop for Driver {
 
 fn release(core: &Core, settled: Settled) {
     let Settled { outcome, reserved, body } = settled;
-    core.memory.give_back(reserved);
+    let keeps = || outcome.as_ref().is_some_and(|(_, settlement, _)| settlement.failure().is_some());
+    if !(planted::has(Bug::KeptMemory) && keeps()) {
+        core.memory.give_back(reserved);
+    }
     if let Some((outcome, settlement, records)) = outcome {
         core.metrics.settled(&outcome, &settlement, records, Instant::now());
         outcome.settle(settlement, records);

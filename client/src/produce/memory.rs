@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::metrics::Buffer;
+use crate::planted::{self, Bug};
 
 /// Bytes that batches may take, and empty buffers to reuse.
 ///
@@ -114,6 +115,9 @@ impl Memory {
     }
 
     fn admit(&self) {
+        if planted::has(Bug::NoWakeUp) && self.state.lock().waiting.len() > 1 {
+            return;
+        }
         let mut admitted = Vec::new();
         {
             let mut state = self.state.lock();

@@ -13,6 +13,7 @@ use super::acknowledge::{AcknowledgeType, GAP, TopicIdPartition};
 use super::runs::Runs;
 use crate::consume::Part;
 use crate::error::{Error, Kind};
+use crate::planted::{self, Bug};
 
 /// What was delivered and not handed out yet.
 #[derive(Debug)]
@@ -55,7 +56,8 @@ impl Delivery {
 
     /// Gives back all that was not handed out.
     pub(super) fn release(&self) -> Runs<i8> {
-        let mut acks = self.acquired.with(AcknowledgeType::Release.to_wire());
+        let lets_go = if planted::has(Bug::AcceptsUnseen) { AcknowledgeType::Accept } else { AcknowledgeType::Release };
+        let mut acks = self.acquired.with(lets_go.to_wire());
         if let Some(unread) = &self.unread {
             acks.extend(&unread.acks);
         }

@@ -24,6 +24,7 @@ use crate::connection::Backoff;
 use crate::consume::Part;
 use crate::deadline::after;
 use crate::error::{Error, Kind};
+use crate::planted::{self, Bug};
 use crate::telemetry::Windows;
 
 /// What became of the acknowledgements of a commit, by partition.
@@ -379,8 +380,12 @@ impl State {
     /// Acknowledgements have failed, all for the same reason.
     pub(super) fn failed(&mut self, broker: i32, group: Group, why: &Error, now: Instant) {
         for (partition, acks) in group.acks {
+            if planted::has(Bug::UnheardAcknowledgement) {
+                continue;
+            }
             let error = why.clone().within(format_args!("acknowledge {partition}"));
-            self.acknowledged(broker, partition, &acks, group.commit, Err(error), now);
+            let outcome = if planted::has(Bug::LostAcknowledgement) { Ok(()) } else { Err(error) };
+            self.acknowledged(broker, partition, &acks, group.commit, outcome, now);
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ottla_broker::Broker;
 use ottla_broker::simulation::{Loss, World};
+use ottla_broker::{Broker, Request};
 
 use crate::ledger::{Entry, Id, Ledger, Place};
 
@@ -27,7 +27,14 @@ pub struct Evidence {
     pub logs: BTreeMap<Place, Vec<Written>>,
     /// What the cluster itself lost.
     pub losses: Vec<Loss>,
+    /// The requests that nodes got, in order.
+    pub requests: Vec<Request>,
+    /// The share group is done with what is before.
+    pub share_starts: BTreeMap<Place, i64>,
 }
+
+/// The share group of all workloads.
+pub const SHARE_GROUP: &str = "packers";
 
 impl Evidence {
     /// Gathers it at the end of a history.
@@ -35,8 +42,11 @@ impl Evidence {
         let places = topics.iter().flat_map(|(topic, partitions)| {
             (0..i32::from(*partitions)).map(move |partition| (topic.clone(), partition))
         });
-        let logs = places.map(|place| (place.clone(), log(world.broker(), &place))).collect();
-        Self { entries: ledger.entries(), logs, losses: world.losses() }
+        let broker = world.broker();
+        let logs: BTreeMap<Place, Vec<Written>> = places.map(|place| (place.clone(), log(broker, &place))).collect();
+        let start = |(topic, partition): &Place| broker.share_start_offset(SHARE_GROUP, topic, *partition);
+        let share_starts = logs.keys().filter_map(|place| Some((place.clone(), start(place)?))).collect();
+        Self { entries: ledger.entries(), logs, losses: world.losses(), requests: broker.requests(), share_starts }
     }
 
     /// What one process did, one thing after the other: to see what a rule makes of it.

@@ -238,6 +238,94 @@ pub enum Operation {
         /// Those that poll.
         of: usize,
     },
+
+    // Of share groups.
+    /// Was handed a record of a share group.
+    Took {
+        /// Where it is.
+        place: Place,
+        /// At which offset.
+        offset: i64,
+    },
+    /// Said, or let a poll or commit say, what is to become of a record it took.
+    Acknowledge {
+        /// Where it is.
+        place: Place,
+        /// At which offset.
+        offset: i64,
+        /// Whether it may come again: it is released.
+        comes_again: bool,
+    },
+    /// Was told what became of an acknowledgement.
+    Acknowledged {
+        /// Where the record is.
+        place: Place,
+        /// At which offset.
+        offset: i64,
+        /// Why it was not taken down, if so.
+        error: Option<String>,
+        /// Whether the group is then done with the record.
+        is_done: bool,
+    },
+    /// Met a batch that cannot be read: its records are rejected.
+    Unreadable,
+    /// Let a client go without closing it: what it had begun ends without a word.
+    LetGo,
+
+    // Of admin clients.
+    /// Was told something, while this was so.
+    Compared {
+        /// What it asked for.
+        what: String,
+        /// The answer.
+        said: String,
+        /// What is so.
+        is: String,
+    },
+    /// A topic was reported as created, or as deleted.
+    Reported {
+        /// The topic.
+        topic: String,
+        /// Created; else deleted.
+        created: bool,
+    },
+    /// An error of a call about one thing.
+    Refused {
+        /// The thing's name.
+        about: String,
+        /// The error.
+        error: String,
+    },
+
+    // Of all.
+    /// Looked at how much of `buffer.memory` is free.
+    Memory {
+        /// Bytes that no batch holds.
+        available: u64,
+        /// `buffer.memory`.
+        total: u64,
+        /// Nothing was under way.
+        is_idle: bool,
+    },
+    /// Began something that needs nothing but a client that goes on.
+    Awaits {
+        /// What.
+        what: String,
+        /// The longest it may take.
+        within: Duration,
+    },
+    /// It came about.
+    Came {
+        /// What.
+        what: String,
+    },
+    /// Connected, or tried to.
+    Connected {
+        /// Where.
+        to: String,
+    },
+
+    // Of processes.
     /// The process was killed: what it had begun ends without a word.
     Died,
     /// The process stood still for a while: what it promised takes longer by so much.

@@ -7,6 +7,7 @@
 //! evidence    the ledger, and what the cluster's logs hold at the end
 //! check/      the rules: each looks at the evidence and names what breaks it
 //! cancel      calls that are given up at a chosen await point
+//! watchdog    ends what never ends
 //! run         one history, or many on all cores
 //! ```
 #![expect(clippy::unwrap_used, reason = "what is wrong here ends a test")]
@@ -17,4 +18,5 @@ pub mod evidence;
 pub mod ledger;
 pub mod run;
 pub mod stage;
+mod watchdog;
 pub mod workload;

@@ -10,6 +10,7 @@ use crate::check;
 use crate::evidence::Evidence;
 use crate::ledger::Ledger;
 use crate::stage::Stage;
+use crate::watchdog;
 use crate::workload::{Plan, Workload};
 
 /// The first history in which a planted defect breaks this rule.
@@ -90,6 +91,7 @@ fn note_panics() {
 
 async fn scenario(workload: Workload, topics: Vec<(String, u16)>, world: World) -> Result<(), String> {
     note_panics();
+    let _watched = watchdog::watch(workload, world.seed());
     let ledger = Ledger::default();
     workload.run(Stage::new(world.clone(), ledger.clone())).await;
     if let Some(panic) = PANIC.take() {

@@ -41,6 +41,11 @@ impl Stage {
         &self.world
     }
 
+    /// What was done so far.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// A number that no other record has; greater than all before it.
     pub fn new_id(&self) -> u64 {
         let mut next = self.next_id.lock();
@@ -50,7 +55,11 @@ impl Stage {
 
     /// Writes what nobody did, and all can see, into the ledger and the trace.
     pub fn saw(&self, operation: Operation) {
-        let entry = Entry { at: self.world.now(), by: "cluster".into(), operation };
+        self.did(&"cluster".into(), operation);
+    }
+
+    fn did(&self, by: &Arc<str>, operation: Operation) {
+        let entry = Entry { at: self.world.now(), by: by.clone(), operation };
         self.world.note(entry.to_string());
         self.ledger.write(entry);
     }
@@ -62,9 +71,14 @@ impl Stage {
     {
         let live = self.world.live(name, |start| {
             let number = start.life;
-            let process = Process::new(start.seed, MemoryConnector::new(move |host, port| start.connect(host, port)));
-            let name: Arc<str> = format!("{name}#{number}").into();
-            let life = Life { stage: self.clone(), process: process.clone(), name, number };
+            let by: Arc<str> = format!("{name}#{number}").into();
+            let (stage, connects, seed) = (self.clone(), by.clone(), start.seed);
+            let connector = MemoryConnector::new(move |host, port| {
+                stage.did(&connects, Operation::Connected { to: format!("{host}:{port}") });
+                start.connect(host, port)
+            });
+            let process = Process::new(seed, connector);
+            let life = Life { stage: self.clone(), process: process.clone(), name: by, number };
             (life.clone().befall(), process.spawn(main(life)))
         });
         live.await;
@@ -104,9 +118,7 @@ impl Life {
 
     /// Writes into the ledger, and into the trace.
     pub fn did(&self, operation: Operation) {
-        let entry = Entry { at: self.stage.world.now(), by: self.name.clone(), operation };
-        self.stage.world.note(entry.to_string());
-        self.stage.ledger.write(entry);
+        self.stage.did(&self.name, operation);
     }
 
     /// Does something that must not take longer than this.
@@ -115,6 +127,15 @@ impl Life {
         let result = does.await;
         self.did(Operation::End { call: call.to_owned() });
         result
+    }
+
+    /// Waits for something that needs nothing but a client that goes on, now that nothing goes wrong.
+    /// Gives it up after twice that time.
+    pub async fn awaits(&self, what: &str, within: Duration, comes: impl Future) {
+        self.did(Operation::Awaits { what: what.to_owned(), within });
+        if tokio::time::timeout(2 * within, comes).await.is_ok() {
+            self.did(Operation::Came { what: what.to_owned() });
+        }
     }
 
     /// What is done about faults of the process.

@@ -12,3 +12,8 @@ fn passes(workload: Workload, seed: u64) {
 fn a_partition_whose_answer_could_not_be_read_under_its_last_leader_was_never_fetched_again() {
     passes(Workload::Transact, 411);
 }
+
+#[test]
+fn a_broker_that_does_not_answer_the_first_request_is_given_up_after_the_request_timeout() {
+    passes(Workload::Admin, 1_688);
+}

@@ -139,3 +139,50 @@ fn records_of_a_paused_partition_are_found() {
 fn damage_that_nobody_is_told_of_is_found() {
     is_found(Workload::Seek, Bug::SilentDamage, Rule::ReachesEnd);
 }
+
+#[test]
+fn an_acknowledgement_of_a_share_group_that_is_lost_is_found() {
+    is_found(Workload::Share, Bug::LostAcknowledgement, Rule::DoneOnce);
+}
+
+#[test]
+fn a_record_of_a_share_group_that_nobody_saw_is_found() {
+    is_found(Workload::Share, Bug::AcceptsUnseen, Rule::NoneSkipped);
+}
+
+#[test]
+fn an_acknowledgement_of_a_share_group_without_an_answer_is_found() {
+    is_found(Workload::Share, Bug::UnheardAcknowledgement, Rule::OneAnswer);
+}
+
+#[test]
+fn a_topic_that_may_not_be_there_is_found() {
+    is_found(Workload::Admin, Bug::UncertainTopic, Rule::Truth);
+}
+
+#[test]
+fn a_topic_created_twice_is_found() {
+    is_found(Workload::Admin, Bug::CreatedAgain, Rule::Topics);
+}
+
+#[test]
+fn an_error_about_nothing_in_particular_is_found() {
+    is_found(Workload::Admin, Bug::NamelessError, Rule::NamedErrors);
+}
+
+#[test]
+fn memory_that_is_not_given_back_is_found() {
+    is_found(Workload::Produce, Bug::KeptMemory, Rule::Memory);
+}
+
+#[test]
+fn a_storm_of_requests_is_found() {
+    is_found(Workload::Produce, Bug::NoBackoff, Rule::NoStorm);
+    is_found(Workload::Admin, Bug::NoBackoff, Rule::NoStorm);
+    is_found(Workload::Share, Bug::NoBackoff, Rule::NoStorm);
+}
+
+#[test]
+fn a_caller_who_is_not_woken_is_found() {
+    is_found(Workload::Produce, Bug::NoWakeUp, Rule::NotStuck);
+}

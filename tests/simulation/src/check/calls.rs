@@ -31,22 +31,40 @@ pub fn outcomes(evidence: &Evidence) -> Vec<String> {
 
 /// Calls that ended later than they promise, or not at all.
 pub fn late(evidence: &Evidence) -> Vec<String> {
+    overdue(evidence, |operation| match operation {
+        Operation::Begin { call, within } => Some((call, Some(*within))),
+        Operation::End { call } => Some((call, None)),
+        _ => None,
+    })
+}
+
+/// What did not come about though nothing went wrong any more.
+pub fn stuck(evidence: &Evidence) -> Vec<String> {
+    overdue(evidence, |operation| match operation {
+        Operation::Awaits { what, within } => Some((what, Some(*within))),
+        Operation::Came { what } => Some((what, None)),
+        _ => None,
+    })
+}
+
+/// What took too long: `of` says what begins, with its limit, and what ends.
+fn overdue(evidence: &Evidence, of: impl Fn(&Operation) -> Option<(&String, Option<Duration>)>) -> Vec<String> {
     let mut open: BTreeMap<(&str, &str), (Duration, Duration)> = BTreeMap::new();
     let mut late = Vec::new();
     for entry in &evidence.entries {
-        match &entry.operation {
-            Operation::Begin { call, within } => drop(open.insert((&entry.by, call), (entry.at, *within))),
-            Operation::StoodStill { time } => {
-                let own = open.iter_mut().filter(|((by, _), _)| **by == *entry.by);
-                own.for_each(|(_, (_, within))| *within += *time);
-            }
-            Operation::End { call } => {
+        match (of(&entry.operation), &entry.operation) {
+            (Some((call, Some(within))), _) => drop(open.insert((&entry.by, call), (entry.at, within))),
+            (Some((call, None)), _) => {
                 let Some((began, within)) = open.remove(&(&*entry.by, call.as_str())) else { continue };
                 if entry.at - began > within + SLACK {
                     late.push(format!("{call} of {} took {:?} of {within:?}", entry.by, entry.at - began));
                 }
             }
-            Operation::Died => open.retain(|(by, _), _| **by != *entry.by),
+            (_, Operation::StoodStill { time }) => {
+                let own = open.iter_mut().filter(|((by, _), _)| **by == *entry.by);
+                own.for_each(|(_, (_, within))| *within += *time);
+            }
+            (_, Operation::Died) => open.retain(|(by, _), _| **by != *entry.by),
             _ => {}
         }
     }

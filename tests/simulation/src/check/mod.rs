@@ -1,13 +1,17 @@
 //! The rules: each looks at the evidence of a history and names what breaks it.
 
+pub mod admin;
+pub mod bounds;
 pub mod calls;
 pub mod commits;
 pub mod copies;
 pub mod groups;
 pub mod members;
+pub mod pace;
 #[cfg(test)]
 mod planted;
 pub mod seeks;
+pub mod shares;
 #[cfg(test)]
 mod testing;
 pub mod transactions;
@@ -65,6 +69,27 @@ pub enum Rule {
     ReachesEnd,
     /// Listeners hear of each partition that it comes, then that it goes, and records are handed out in between.
     Listener,
+
+    /// What a share group's member was told to be done with comes to nobody again.
+    DoneOnce,
+    /// A share group is done with no record that nobody accepted or rejected.
+    NoneSkipped,
+    /// Each acknowledgement of a share group's member has one outcome.
+    OneAnswer,
+
+    /// What an admin client says is so.
+    Truth,
+    /// A topic is reported as created once, and is there unless it was deleted later.
+    Topics,
+    /// What is wrong with one thing says which.
+    NamedErrors,
+
+    /// A producer takes no more than `buffer.memory`, and gives all of it back.
+    Memory,
+    /// Nobody is asked more often than backoffs allow.
+    NoStorm,
+    /// Once nothing goes wrong, clients go on.
+    NotStuck,
 }
 
 /// The consumer of a process, and one of its partitions.
@@ -84,7 +109,7 @@ pub struct Violation {
 
 /// Everything in a history that breaks a rule.
 pub fn check(evidence: &Evidence) -> Vec<Violation> {
-    let rules: [(Rule, Breaches); 22] = [
+    let rules: [(Rule, Breaches); 31] = [
         (Rule::NoLostWrite, writes::lost),
         (Rule::NoDuplicate, writes::duplicates),
         (Rule::InOrder, writes::out_of_order),
@@ -107,6 +132,15 @@ pub fn check(evidence: &Evidence) -> Vec<Violation> {
         (Rule::InPlace, seeks::out_of_place),
         (Rule::Paused, seeks::paused),
         (Rule::ReachesEnd, seeks::stuck),
+        (Rule::DoneOnce, shares::comes_again),
+        (Rule::NoneSkipped, shares::skipped),
+        (Rule::OneAnswer, shares::answers),
+        (Rule::Truth, admin::untrue),
+        (Rule::Topics, admin::topics),
+        (Rule::NamedErrors, admin::nameless),
+        (Rule::Memory, bounds::memory),
+        (Rule::NoStorm, pace::storms),
+        (Rule::NotStuck, calls::stuck),
     ];
     rules
         .into_iter()

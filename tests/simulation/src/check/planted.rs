@@ -19,7 +19,7 @@ pub(super) fn entry_at(seconds: u64, by: &str, operation: Operation) -> Entry {
 pub(super) fn evidence(entries: &[Entry], log: &[Id]) -> Evidence {
     let written = |(offset, id): (i64, &Id)| Written { offset, id: *id, is_committed: true };
     let log = (0..).zip(log).map(written).collect();
-    Evidence { entries: entries.to_vec(), logs: [(("orders".to_owned(), 0), log)].into(), losses: Vec::new() }
+    Evidence { entries: entries.to_vec(), logs: [(("orders".to_owned(), 0), log)].into(), ..Evidence::default() }
 }
 
 /// All of the topic from this offset on.

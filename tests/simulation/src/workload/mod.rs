@@ -1,9 +1,11 @@
 //! What clients do while things go wrong.
 
+mod admin;
 mod copy;
 mod groups;
 mod produce;
 mod seek;
+mod share;
 mod transact;
 mod trouble;
 
@@ -25,6 +27,10 @@ pub enum Workload {
     Groups,
     /// Consumers that choose their partitions and offsets, pause and resume, over logs with damage, gaps and losses.
     Seek,
+    /// Members of a share group that take, acknowledge in every way, leave and come back.
+    Share,
+    /// Admin clients that create, delete, list and describe.
+    Admin,
 }
 
 /// What a workload needs, by its name and seed.
@@ -50,6 +56,8 @@ impl Workload {
             Self::Copy => copy::plan(seed),
             Self::Groups => groups::plan(seed),
             Self::Seek => seek::plan(seed),
+            Self::Share => share::plan(seed),
+            Self::Admin => admin::plan(seed),
         }
     }
 
@@ -61,6 +69,8 @@ impl Workload {
             Self::Copy => copy::run(stage).await,
             Self::Groups => groups::run(stage).await,
             Self::Seek => seek::run(stage).await,
+            Self::Share => share::run(stage).await,
+            Self::Admin => admin::run(stage).await,
         }
     }
 }
