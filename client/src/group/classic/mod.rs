@@ -357,8 +357,7 @@ impl Classic {
             return Some(self.leave_unpolled());
         }
         self.search(metadata, now);
-        // Which topics match a pattern is to be known first.
-        let is_searching = self.wants_all_topics() && self.searched.is_none();
+        let is_searching = self.is_searching();
         match &mut self.phase {
             Phase::Unjoined if is_searching => {}
             Phase::Unjoined if self.retry_at.is_none_or(|at| at <= now) => return Some(self.join()),
@@ -398,9 +397,16 @@ impl Classic {
         !self.heartbeat_in_flight && after(self.heartbeat_at, patience) <= now
     }
 
+    /// Whether it is to be known first which topics match a pattern.
+    fn is_searching(&self) -> bool {
+        self.wants_all_topics() && self.searched.is_none()
+    }
+
     /// When [`next`](Self::next) is to be asked again, whatever else happens.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         let retry = match self.phase {
+            // Metadata ends that wait, not time: a moment that has passed would be one to wake at without end.
+            Phase::Unjoined if self.is_searching() => None,
             Phase::Unjoined | Phase::Committing { in_flight: None, .. } => self.retry_at,
             _ => None,
         };

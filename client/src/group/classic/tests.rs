@@ -642,6 +642,18 @@ fn a_pattern_waits_for_the_metadata_of_all_topics_and_follows_them() {
     assert!(fixture.group.releasing().is_some());
 }
 
+#[test]
+fn a_member_that_waits_for_the_topics_of_a_pattern_wakes_for_no_retry_of_before() {
+    let mut fixture = Fixture::subscribed();
+    let Some((Step::Join(_, attempt), _)) = fixture.step() else { panic!() };
+    fixture.join_refused(attempt, Code::CoordinatorLoadInProgress);
+    assert!(fixture.group.wake_at().is_some(), "it is to try again");
+    fixture.group.subscribe(Wanted::Pattern(super::super::Pattern::new("orders.*").unwrap()), fixture.now);
+    fixture.now += Duration::from_secs(10);
+    assert_eq!(fixture.next(), Does::Nothing);
+    assert!(fixture.group.wake_at().is_none_or(|at| at > fixture.now), "metadata is what it waits for");
+}
+
 /// `exclude.internal.topics`
 #[test]
 fn topics_that_kafka_keeps_for_itself_match_only_where_that_is_wanted() {
