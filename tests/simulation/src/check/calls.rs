@@ -75,7 +75,7 @@ fn overdue(evidence: &Evidence, of: impl Fn(&Operation) -> Option<(&String, Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::planted::{entry, entry_at, evidence};
+    use crate::check::testing::{entry, entry_at, evidence};
 
     fn send(id: Id) -> Operation {
         Operation::Send { id, topic: "orders".into(), producer: 1 }
@@ -87,18 +87,18 @@ mod tests {
 
     #[test]
     fn a_record_must_have_one_outcome() {
-        assert!(outcomes(&evidence(&[entry("a", send(1)), entry("a", failed(1))], &[])).is_empty());
-        assert_eq!(outcomes(&evidence(&[entry("a", send(1))], &[])).len(), 1);
+        assert!(outcomes(&evidence(&[entry("a", send(1)), entry("a", failed(1))], [])).is_empty());
+        assert_eq!(outcomes(&evidence(&[entry("a", send(1))], [])).len(), 1);
         assert_eq!(
-            outcomes(&evidence(&[entry("a", send(1)), entry("a", failed(1)), entry("a", failed(1))], &[])).len(),
+            outcomes(&evidence(&[entry("a", send(1)), entry("a", failed(1)), entry("a", failed(1))], [])).len(),
             1
         );
     }
 
     #[test]
     fn the_dead_are_told_nothing() {
-        assert!(outcomes(&evidence(&[entry("a", send(1)), entry("a", Operation::Died)], &[])).is_empty());
-        assert_eq!(outcomes(&evidence(&[entry("a", send(1)), entry("b", Operation::Died)], &[])).len(), 1);
+        assert!(outcomes(&evidence(&[entry("a", send(1)), entry("a", Operation::Died)], [])).is_empty());
+        assert_eq!(outcomes(&evidence(&[entry("a", send(1)), entry("b", Operation::Died)], [])).len(), 1);
     }
 
     #[test]
@@ -106,10 +106,10 @@ mod tests {
         let begin = || Operation::Begin { call: "close".into(), within: Duration::from_secs(5) };
         let end = || Operation::End { call: "close".into() };
         let stood = Operation::StoodStill { time: Duration::from_secs(20) };
-        assert!(late(&evidence(&[entry_at(0, "a", begin()), entry_at(5, "a", end())], &[])).is_empty());
-        assert_eq!(late(&evidence(&[entry_at(0, "a", begin()), entry_at(9, "a", end())], &[])).len(), 1);
-        assert_eq!(late(&evidence(&[entry_at(0, "a", begin())], &[])).len(), 1, "it has not ended");
+        assert!(late(&evidence(&[entry_at(0, "a", begin()), entry_at(5, "a", end())], [])).is_empty());
+        assert_eq!(late(&evidence(&[entry_at(0, "a", begin()), entry_at(9, "a", end())], [])).len(), 1);
+        assert_eq!(late(&evidence(&[entry_at(0, "a", begin())], [])).len(), 1, "it has not ended");
         let stood = [entry_at(0, "a", begin()), entry_at(22, "a", stood), entry_at(24, "a", end())];
-        assert!(late(&evidence(&stood, &[])).is_empty());
+        assert!(late(&evidence(&stood, [])).is_empty());
     }
 }

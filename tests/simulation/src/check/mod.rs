@@ -8,8 +8,6 @@ pub mod copies;
 pub mod groups;
 pub mod members;
 pub mod pace;
-#[cfg(test)]
-mod planted;
 pub mod seeks;
 pub mod shares;
 #[cfg(test)]

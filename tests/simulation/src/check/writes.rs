@@ -66,7 +66,7 @@ pub fn out_of_order(evidence: &Evidence) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::planted::{entry, evidence};
+    use crate::check::testing::{entry, evidence};
 
     fn send(id: Id) -> Operation {
         Operation::Send { id, topic: "orders".into(), producer: 1 }
@@ -79,29 +79,29 @@ mod tests {
     #[test]
     fn what_was_acknowledged_must_be_where_it_was_said_to_be() {
         let told = [entry("a", send(1)), entry("a", acked(1, 0)), entry("a", send(2)), entry("a", acked(2, 1))];
-        assert!(lost(&evidence(&told, &[1, 2])).is_empty());
-        assert_eq!(lost(&evidence(&told, &[1])).len(), 1);
-        assert_eq!(lost(&evidence(&told, &[2, 1])).len(), 2);
+        assert!(lost(&evidence(&told, [1, 2])).is_empty());
+        assert_eq!(lost(&evidence(&told, [1])).len(), 1);
+        assert_eq!(lost(&evidence(&told, [2, 1])).len(), 2);
     }
 
     #[test]
     fn what_the_cluster_itself_lost_is_no_fault_of_the_client() {
-        let mut evidence = evidence(&[entry("a", send(1)), entry("a", acked(1, 0))], &[]);
+        let mut evidence = evidence(&[entry("a", send(1)), entry("a", acked(1, 0))], []);
         assert_eq!(lost(&evidence).len(), 1);
-        evidence.losses.push(crate::check::planted::loss("orders", 0));
+        evidence.losses.push(crate::check::testing::loss("orders", 0));
         assert!(lost(&evidence).is_empty());
     }
 
     #[test]
     fn a_record_must_not_be_there_twice() {
-        assert!(duplicates(&evidence(&[], &[1, 2, 3])).is_empty());
-        assert_eq!(duplicates(&evidence(&[], &[1, 2, 1])).len(), 1);
+        assert!(duplicates(&evidence(&[], [1, 2, 3])).is_empty());
+        assert_eq!(duplicates(&evidence(&[], [1, 2, 1])).len(), 1);
     }
 
     #[test]
     fn records_must_be_in_the_order_in_which_their_producer_was_given_them() {
         let sent = [entry("a", send(1)), entry("b", send(2)), entry("a", send(3))];
-        assert!(out_of_order(&evidence(&sent, &[1, 3, 2])).is_empty(), "of two producers");
-        assert_eq!(out_of_order(&evidence(&sent, &[3, 2, 1])).len(), 1);
+        assert!(out_of_order(&evidence(&sent, [1, 3, 2])).is_empty(), "of two producers");
+        assert_eq!(out_of_order(&evidence(&sent, [3, 2, 1])).len(), 1);
     }
 }
